@@ -1,0 +1,53 @@
+"""The typed root of a run's config."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+
+@dataclass
+class DataConfig:
+    source: dict[str, Any] = MISSING  # the dataset: a `_target_` that gives a Source
+    root: str | None = MISSING  # where the dataset lies
+    fraction: float = MISSING  # of the training split, 0 < fraction <= 1
+    subset_seed: int = MISSING  # which nested subsets
+    batch_size: int = MISSING
+    workers: int | None = MISSING  # processes that read images; null: as the machine has cores
+    val_images: int | None = MISSING  # captioned at each validation, fixed and seeded; null: all
+    max_tokens: int = MISSING  # of a training caption, end token included; the rest is cut and counted
+
+
+@dataclass
+class DecodingConfig:
+    max_new_tokens: int = MISSING
+    num_beams: int = MISSING
+    batch_size: int = MISSING
+
+
+@dataclass
+class RunConfig:
+    """Scalars are typed here; what each open group may hold is its `_target_`'s signature."""
+
+    name: str = MISSING
+    seed: int = MISSING
+    monitor: str = MISSING
+    data: DataConfig = MISSING
+    decoding: DecodingConfig = MISSING
+    model: dict[str, Any] = MISSING
+    lora: dict[str, Any] = MISSING
+    optimizer: dict[str, Any] = MISSING
+    scheduler: dict[str, Any] = MISSING
+    precision: dict[str, Any] = MISSING
+    trainer: dict[str, Any] = MISSING
+    metrics: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+
+
+def register() -> None:
+    """Put the typed root where `conf/train.yaml` names it."""
+    ConfigStore.instance().store(name="run_config", node=RunConfig)

@@ -1,0 +1,100 @@
+"""The words that every part shares: an example, a batch, a prediction. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor
+
+SPLITS = ("train", "valid", "test")
+Split = Literal["train", "valid", "test"]
+
+
+class UserError(Exception):
+    """A mistake or a circumstance that the user can mend: shown as one or two lines, never as a traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A UMLS concept of an image; `manual` where a person assigned it."""
+
+    cui: str
+    name: str = ""
+    manual: bool = False
+
+
+class LazyImage(Protocol):
+    """An image that is opened when it is needed. Picklable; `str()` says where it lies, for messages."""
+
+    def open(self) -> Image:
+        """The image as stored, in any mode; raises OSError or UserError if it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What a dataset yields: one image and what is known of it. A split may have no captions."""
+
+    id: str
+    image: LazyImage
+    captions: tuple[str, ...]
+    concepts: tuple[Concept, ...] = ()
+    attribution: str = ""
+
+
+class Source(Protocol):
+    """A dataset. Listing examples reads tables, never pixels."""
+
+    def examples(self, split: Split) -> list[Example]:
+        """All usable examples of a split, in the dataset's own order; raises UserError."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Hex digest that changes when ids, captions or image files change."""
+        ...
+
+
+class Processor(Protocol):
+    """Image size and tokenizer of a model: it travels to the data, picklable and without weights."""
+
+    image_size: tuple[int, int]  # height, width
+
+    def pixels(self, image: Image) -> np.ndarray:
+        """An RGB image resized to `uint8 [3, height, width]`; scaling and normalising happen in the model."""
+        ...
+
+    def tokens(self, caption: str, limit: int) -> tuple[list[int], bool]:
+        """Token ids of a caption with the end token last, at most `limit` of them; and whether it was cut."""
+        ...
+
+    @property
+    def pad_token_id(self) -> int:
+        """Fills short rows. May equal the end token: the attention mask, never the id, says what is real."""
+        ...
+
+
+@dataclass(slots=True)
+class Batch:
+    """Examples on their way into a model: pixels, or features where these were computed before."""
+
+    ids: Sequence[str]
+    input_ids: Tensor  # int64 [batch, tokens]: caption, end token, padding on the right
+    attention_mask: Tensor  # int64 [batch, tokens]: 1 on the caption and its end token
+    pixel_values: Tensor | None = None  # uint8 [batch, 3, height, width]
+    features: Tensor | None = None  # float [batch, positions, width]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A caption that a model gave, beside what is known of the image: one line of `predictions/<split>.jsonl`."""
+
+    id: str
+    prediction: str
+    references: tuple[str, ...] = ()
+    concepts: tuple[Concept, ...] = ()
+    attribution: str = ""
