@@ -1,0 +1,135 @@
+"""Image files of every kind, opened when needed and read as 8-bit RGB."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from rococap.types import LazyImage, UserError
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+MAX_PIXELS = 150_000_000  # a larger image is taken for a decompression bomb
+MAX_BYTES = 1 << 30  # the same for a file packed in a zip
+
+
+class UnreadableImage(UserError):
+    """An image that cannot be decoded; the message names it and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileImage:
+    """An image file on disk."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def open(self) -> Image.Image:
+        if self.path.stat().st_size == 0:
+            raise UnreadableImage(f"{self}: the file is empty (0 bytes)")
+        return Image.open(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ZipImage:
+    """An image in a zip archive, read in place. Every process opens the archive for itself, once."""
+
+    archive: Path
+    member: str
+
+    def __str__(self) -> str:
+        return f"{self.archive}/{self.member}"
+
+    def open(self) -> Image.Image:
+        archive = _archive(self.archive, os.getpid())
+        size = archive.getinfo(self.member).file_size
+        if size == 0:
+            raise UnreadableImage(f"{self}: the file is empty (0 bytes)")
+        if size > MAX_BYTES:
+            raise UnreadableImage(f"{self}: unpacks to {size:,} bytes, more than the limit of {MAX_BYTES:,}")
+        return Image.open(io.BytesIO(archive.read(self.member)))
+
+
+@dataclass(frozen=True, slots=True)
+class BytesImage:
+    """An image file's bytes in memory, and a name for messages."""
+
+    content: bytes
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self) -> Image.Image:
+        return Image.open(io.BytesIO(self.content))
+
+
+@lru_cache(maxsize=16)
+def _archive(path: Path, process: int) -> zipfile.ZipFile:
+    # A forked child shares its parent's file position, so the process is part of the key.
+    return zipfile.ZipFile(path)
+
+
+def read(image: LazyImage) -> Image.Image:
+    """Open an image and bring it to RGB.
+
+    Raises:
+        UnreadableImage: the file is missing, empty, truncated, no image, or larger than `MAX_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow's doubts; what matters is raised
+            with image.open() as opened:
+                if (pixels := opened.width * opened.height) > MAX_PIXELS:
+                    raise UnreadableImage(f"{image}: {pixels:,} pixels are more than the limit of {MAX_PIXELS:,}")
+                return to_rgb(opened)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # damaged bytes make decoders raise nearly anything
+        raise UnreadableImage(f"{image}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "the file is no image that can be decoded"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return f"cannot be decoded ({str(error) or type(error).__name__})"
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """The first frame in RGB, upright as its EXIF data says: alpha on black, deeper images scaled to 8 bits."""
+    image.seek(0)
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I") or upright.mode == "F":
+        upright = Image.fromarray(_eight_bits(np.asarray(upright)))
+    if upright.has_transparency_data:
+        layered = upright.convert("RGBA")
+        black = Image.new("RGBA", layered.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, layered).convert("RGB")
+    return upright.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """uint8 [height, width] of 16-bit, 32-bit or float values.
+
+    Whole numbers are scaled by the fewest bits that hold the largest one: a 12-bit radiograph in a 16-bit file
+    becomes neither black nor stretched by its own extremes. Floats have no such range: least to greatest value.
+    """
+    scaled = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    if values.dtype.kind == "f":
+        scaled -= scaled.min()
+        top = float(scaled.max())
+    else:
+        scaled -= min(0.0, float(scaled.min()))
+        top = float(2 ** max(8, int(scaled.max()).bit_length()) - 1)
+    return np.rint(scaled * (255 / top if top else 0.0)).astype(np.uint8)
