@@ -1,0 +1,118 @@
+"""What trains, what is frozen, what is new, and what that costs: said before the first step, and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.table import Table
+from torch import nn
+
+from rococap.models.base import Captioner
+from rococap.types import UserError
+
+_WRAPPERS = re.compile(r"base_model\.model\.|\.base_layer|\.modules_to_save\.\w+|\.original_module|\.lora_[AB]\.\w+")
+_MEBI = 2**20
+
+
+@dataclass
+class Part:
+    """Parameters of one kind in one place of the network."""
+
+    name: str
+    state: str  # frozen, trained, new, LoRA, or kept (PEFT's unused copy of what is trained in full)
+    parameters: int = 0
+    trainable: int = 0
+    bytes: int = 0  # weights, and for what trains a gradient and AdamW's two moments
+
+    def add(self, parameter: nn.Parameter) -> None:
+        """Count one parameter."""
+        self.parameters += parameter.numel()
+        self.trainable += parameter.numel() * parameter.requires_grad
+        self.bytes += parameter.numel() * parameter.element_size() * (4 if parameter.requires_grad else 1)
+
+
+def audit(captioner: Captioner) -> list[Part]:
+    """Count the network's parameters, part by part, in the order of the network.
+
+    Raises:
+        UserError: a parameter with random values is frozen.
+    """
+    _refuse_frozen_random(captioner)
+    parts: dict[tuple[str, str], Part] = {}
+    for name, parameter in captioner.network.named_parameters():
+        key = _place(name), _state(name, parameter, captioner.new)
+        parts.setdefault(key, Part(*key)).add(parameter)
+    return list(parts.values())
+
+
+def table(parts: Iterable[Part]) -> Table:
+    """The audit as people read it."""
+    parts = list(parts)
+    view = Table(title="What trains", title_justify="left", show_footer=True)
+    trainable, total = sum(p.trainable for p in parts), sum(p.parameters for p in parts)
+    view.add_column("part", footer="all")
+    view.add_column("state", footer=f"{trainable / total:.2%} trains")
+    view.add_column("parameters", justify="right", footer=f"{total:,}")
+    view.add_column("trainable", justify="right", footer=f"{trainable:,}")
+    view.add_column("MiB to train", justify="right", footer=f"{sum(p.bytes for p in parts) / _MEBI:,.1f}")
+    for part in parts:
+        style = None if part.trainable else "dim"
+        cells = (part.name, part.state, f"{part.parameters:,}", f"{part.trainable:,}", f"{part.bytes / _MEBI:,.1f}")
+        view.add_row(*cells, style=style)
+    return view
+
+
+def refuse_missing_gradients(captioner: Captioner) -> None:
+    """After the first backward pass every trainable parameter must have a gradient; LoRA's first may be zero.
+
+    Raises:
+        UserError: one has none, so it is no part of the computation.
+    """
+    without = [name for name, p in captioner.network.named_parameters() if p.requires_grad and p.grad is None]
+    if without:
+        raise UserError(
+            f"{len(without)} trainable parameters got no gradient in the first step, such as {_plain(without[0])}: "
+            "they take no part in the loss.\nFreeze them, or leave them out of lora.target_modules."
+        )
+
+
+def _refuse_frozen_random(captioner: Captioner) -> None:
+    trains = {
+        _plain(name)
+        for name, p in captioner.network.named_parameters()
+        if p.requires_grad and ".lora_" not in name
+    }
+    frozen = sorted(captioner.new - trains)
+    if frozen:
+        raise UserError(
+            f"{len(frozen)} parameters have random values and are frozen, such as {frozen[0]}: what they compute "
+            "would stay random.\nTrain them (lora.train_vision_tower=true for the tower, or lora=none), or start from "
+            "a checkpoint that has them."
+        )
+
+
+def _plain(name: str) -> str:
+    """The parameter's name before PEFT wrapped it."""
+    return _WRAPPERS.sub("", name)
+
+
+def _place(name: str) -> str:
+    """encoder.layers.3.attention.q_proj.weight -> encoder attention: the tower, and the part within a block."""
+    steps = _plain(name).split(".")[:-1] or [_plain(name)]
+    blocks = [i for i, step in enumerate(steps) if step.isdigit()]
+    if blocks:
+        return f"{steps[0]} {steps[blocks[0] + 1]}"
+    inner = [step for step in steps[1:] if step not in {"transformer", "model"}]
+    return " ".join([steps[0], *inner[:1]])
+
+
+def _state(name: str, parameter: nn.Parameter, new: frozenset[str]) -> str:
+    if ".lora_" in name:
+        return "LoRA"
+    if ".original_module" in name:
+        return "kept"
+    if _plain(name) in new:
+        return "new"
+    return "trained" if parameter.requires_grad else "frozen"

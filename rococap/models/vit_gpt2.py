@@ -1,0 +1,186 @@
+"""ViT encoder and GPT-2 decoder, joined by cross-attention: Hugging Face's VisionEncoderDecoderModel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
+from transformers.modeling_outputs import BaseModelOutput
+from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
+
+from rococap.models.base import Captioner
+from rococap.models.hub import load_gpt2, load_image_settings, load_tokenizer, load_vit, load_whole
+from rococap.models.processor import HFProcessor, ImageSettings
+
+_WHOLE = """\
+from transformers import VisionEncoderDecoderModel
+
+base = VisionEncoderDecoderModel.from_pretrained({path!r})
+"""
+_PARTS = """\
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, VisionEncoderDecoderModel
+
+encoder = AutoModel.from_pretrained({encoder!r}, add_pooling_layer=False)
+config = AutoConfig.from_pretrained({decoder!r})
+config.is_decoder, config.add_cross_attention = True, True
+decoder = AutoModelForCausalLM.from_pretrained({decoder!r}, config=config)
+base = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)  # the adapter brings the new cross-attention
+"""
+
+
+def published(path: str) -> ViTGPT2:
+    """A captioner that was published whole, such as nlpconnect/vit-gpt2-image-captioning.
+
+    Args:
+        path: a name on the Hugging Face hub, or a directory.
+
+    Raises:
+        UserError: not a VisionEncoderDecoder checkpoint, or the hub cannot be reached.
+    """
+    model, new = load_whole(path)
+    return ViTGPT2(model, load_image_settings(path), load_tokenizer(path), new, _WHOLE.format(path=path))
+
+
+def fresh(encoder: str, decoder: str) -> ViTGPT2:
+    """Any ViT and any GPT-2 put together. What joins them has random values and must be trained in full.
+
+    Args:
+        encoder: a ViT on the hub or in a directory.
+        decoder: a GPT-2 with its tokenizer, on the hub or in a directory.
+
+    Raises:
+        UserError: one of them is no such checkpoint, or the hub cannot be reached.
+    """
+    vision, new_vision = load_vit(encoder)
+    language, new_language = load_gpt2(decoder)
+    model = VisionEncoderDecoderModel(encoder=vision, decoder=language)
+    new = {f"encoder.{name}" for name in new_vision} | {f"decoder.{name}" for name in new_language}
+    new |= {name for name, _ in model.named_parameters() if name.startswith("enc_to_dec_proj.")}
+    code = _PARTS.format(encoder=encoder, decoder=decoder)
+    return ViTGPT2(model, load_image_settings(encoder), load_tokenizer(decoder), frozenset(new), code)
+
+
+class ViTGPT2(Captioner):
+    """A VisionEncoderDecoderModel behind the three verbs."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        network: VisionEncoderDecoderModel,
+        settings: ImageSettings,
+        tokenizer: PreTrainedTokenizerBase,
+        new: frozenset[str],
+        base_code: str,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.settings = settings
+        self.processor: HFProcessor = HFProcessor(
+            settings.size, settings.resample, tokenizer, network.config.decoder.n_positions
+        )
+        self.new = new
+        self.base_code = base_code
+        # Old checkpoints keep the start token in the config, newer ones in the generation config.
+        starts = [getattr(c, "decoder_start_token_id", None) for c in (network.config, network.generation_config)]
+        end = tokenizer.eos_token_id
+        self.start_token_id = int(next(i for i in (*starts, tokenizer.bos_token_id, end) if i is not None))
+        self.generation = GenerationConfig(
+            decoder_start_token_id=self.start_token_id,
+            bos_token_id=self.start_token_id,
+            eos_token_id=end,
+            pad_token_id=self.processor.pad_token_id,
+        )
+        # Buffers, so that they follow the model to its device; scaling by 1/255 is folded into them.
+        for name in ("mean", "std"):
+            value = torch.tensor(getattr(settings, name)) / settings.scale
+            self.register_buffer(name, value[:, None, None], persistent=False)
+
+    @property
+    def model(self) -> VisionEncoderDecoderModel:
+        """The VisionEncoderDecoderModel itself, whether or not PEFT is around it."""
+        inner = self.network.get_base_model() if hasattr(self.network, "get_base_model") else self.network
+        return inner  # type: ignore[return-value]
+
+    @property
+    def tower(self) -> nn.Module:
+        return self.model.encoder
+
+    def encode(self, pixel_values: Tensor) -> Tensor:
+        pixels = (pixel_values.float() - self.mean) / self.std
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.tower_trains):
+            return self.tower(pixel_values=pixels).last_hidden_state  # type: ignore[no-any-return]
+
+    def forward(self, features: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self._decode(features, input_ids).last_hidden_state  # [batch, tokens, width]
+        real = attention_mask.bool()
+        logits = self.model.decoder.lm_head(hidden[real])  # [real tokens, vocab]: none for padding
+        loss = functional.cross_entropy(logits.float(), input_ids[real], reduction="sum")
+        return loss, real.sum()
+
+    def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
+        # GPT-2 has no positions beyond n_positions: past them it would fail, not stop.
+        limit = min(max_new_tokens, self.processor.max_positions - 1)
+        start = torch.full((len(features), 1), self.start_token_id, device=features.device)
+        ids = self.model.generate(
+            encoder_outputs=BaseModelOutput(last_hidden_state=features),
+            decoder_input_ids=start,
+            decoder_attention_mask=torch.ones_like(start),
+            generation_config=self.generation,
+            do_sample=False,
+            max_new_tokens=limit,
+            num_beams=num_beams,
+        )
+        return [self.processor.text(row) for row in ids.tolist()]
+
+    def attend(self, features: Tensor, captions: list[str]) -> Tensor:
+        rows = [torch.tensor(self.processor.tokens(c, self.processor.max_positions)[0]) for c in captions]
+        ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.processor.pad_token_id)
+        with torch.no_grad(), self._cross_attentions() as layers:
+            self._decode(features, ids.to(features.device))
+        maps = torch.stack(layers).float().mean(dim=(0, 2))  # [batch, tokens, positions]
+        return maps[:, :, 1:]  # the first position is ViT's class token
+
+    def save_base(self, folder: Path) -> None:
+        self.model.generation_config = self.generation
+        self.model.save_pretrained(folder)
+        self.processor.tokenizer.save_pretrained(folder)
+        self.settings.save(folder)
+
+    def _decode(self, features: Tensor, input_ids: Tensor) -> BaseModelOutput:
+        """GPT-2 over captions shifted right by the start token. Padding comes last and attention is causal: no mask."""
+        model = self.model
+        start = input_ids.new_full((len(input_ids), 1), self.start_token_id)
+        context = model.enc_to_dec_proj(features) if hasattr(model, "enc_to_dec_proj") else features
+        return model.decoder.transformer(  # type: ignore[no-any-return]
+            input_ids=torch.cat([start, input_ids[:, :-1]], dim=1),
+            encoder_hidden_states=context,
+            use_cache=False,
+        )
+
+    @contextmanager
+    def _cross_attentions(self) -> Iterator[list[Tensor]]:
+        """Collect each layer's weights [batch, heads, tokens, positions] while GPT-2 runs.
+
+        sdpa shows none, so it is eager meanwhile. Layer by layer, since a layer that PEFT trains in full is a copy
+        with a config of its own, which neither transformers' recorder nor `set_attn_implementation` reaches.
+        """
+        layers: list[Tensor] = []
+        decoder = self.model.decoder
+        cross = [m for m in decoder.modules() if isinstance(m, GPT2Attention) and m.is_cross_attention]
+        usual = decoder.config._attn_implementation
+        hooks = [m.register_forward_hook(lambda _module, _inputs, output: layers.append(output[1])) for m in cross]
+        for module in cross:
+            module.config._attn_implementation = "eager"
+        try:
+            yield layers
+        finally:
+            for module, hook in zip(cross, hooks, strict=True):
+                module.config._attn_implementation = usual
+                hook.remove()

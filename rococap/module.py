@@ -1,0 +1,137 @@
+"""The LightningModule: glue between a captioner and a trainer, without model code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torchmetrics import MeanMetric
+
+from rococap.models.audit import refuse_missing_gradients
+from rococap.models.base import Captioner
+from rococap.optim import parameter_groups
+from rococap.types import Batch, Example
+
+# Losses are summed over tokens. Divided by a constant of a batch's size they keep fp16's scale in range; the true
+# number of tokens is divided by once the whole step is known.
+_NOMINAL_TOKENS = 256.0
+
+Scorer = Callable[[Sequence[str], Sequence[Sequence[str]]], dict[str, float]]
+
+
+class CaptionModule(pl.LightningModule):
+    """Trains a captioner, and captions and scores the validation images after each epoch.
+
+    Args:
+        optimizer: from parameter groups to an optimizer.
+        scheduler: from an optimizer and the number of steps to a schedule.
+        scorer: from captions and references to metrics; None where nothing is scored, and so not captioned.
+        decoding: arguments of `Captioner.generate`.
+        seed: of dropout, together with the epoch, so that a resumed epoch repeats.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        scheduler: Callable[[Optimizer, int], Any],
+        scorer: Scorer | None,
+        decoding: dict[str, int],
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.captioner = captioner
+        self.build_optimizer = optimizer
+        self.build_scheduler = scheduler
+        self.scorer = scorer
+        self.decoding = decoding
+        self.seed = seed
+        self.strict_loading = False  # checkpoints hold what trains and nothing else
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.step_tokens = torch.zeros((), dtype=torch.long)
+        self.captions: dict[str, str] = {}
+        self.gradients_seen = False
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = self.build_optimizer(parameter_groups(self.captioner))
+        schedule = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def features(self, batch: Batch) -> Tensor:
+        """What the vision tower makes of the batch, computed now unless it was before."""
+        if batch.features is not None:
+            return batch.features
+        assert batch.pixel_values is not None
+        return self.captioner.encode(batch.pixel_values)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.seed + 1_000_003 * (self.current_epoch + 1) + 7919 * self.global_rank)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss, tokens = self.captioner(self.features(batch), batch.input_ids, batch.attention_mask)
+        self.step_tokens = self.step_tokens.to(tokens.device) + tokens
+        mean = loss.detach() / tokens
+        self.train_loss.update(mean, tokens)
+        self.log("train/loss_step", mean, batch_size=len(batch.ids))
+        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
+        return loss / _NOMINAL_TOKENS
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Make the gradient that of the mean over all real tokens of this step.
+
+        Lightning has divided it by the number of micro-batches and averaged it over processes, which is the mean
+        of means; what is asked for is the sum of sums over the sum of counts. Comes before clipping.
+        """
+        if not self.gradients_seen:
+            refuse_missing_gradients(self.captioner)
+            self.gradients_seen = True
+        tokens = self.trainer.strategy.reduce(self.step_tokens, reduce_op="sum")
+        factor = _NOMINAL_TOKENS * self.trainer.accumulate_grad_batches * self.trainer.world_size / tokens
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        torch._foreach_mul_(gradients, factor)
+        self.step_tokens.zero_()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        features = self.features(batch)
+        loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
+        self.val_loss.update(loss / tokens, tokens)
+        self.log("val/loss", self.val_loss, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
+        if self.scorer is not None:
+            self.captions.update(zip(batch.ids, self.captioner.generate(features, **self.decoding), strict=True))
+
+    def on_validation_epoch_end(self) -> None:
+        if self.scorer is None:
+            return
+        captions = self._gathered(self.captions)
+        examples: list[Example] = self.trainer.datamodule.examples("valid")  # type: ignore[attr-defined]
+        scores: dict[str, float] = {}
+        if self.trainer.is_global_zero:
+            scored = [e for e in examples if e.id in captions]
+            scores = self.scorer([captions[e.id] for e in scored], [e.captions for e in scored])
+        scores = self.trainer.strategy.broadcast(scores)
+        self.log_dict({f"val/{name}": value for name, value in scores.items()}, prog_bar=False)
+        self.captions.clear()
+
+    def _gathered(self, captions: dict[str, str]) -> dict[str, str]:
+        """The captions of all processes; an image that two of them captioned counts once."""
+        if self.trainer.world_size == 1:
+            return captions
+        parts: list[dict[str, str]] = [{} for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather_object(parts, captions)
+        return {key: value for part in parts for key, value in part.items()}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        own = {f"captioner.{name}": value for name, value in self.captioner.trainable_state().items()}
+        checkpoint["state_dict"] = own
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.captioner.load_trainable_state(captioner_state(checkpoint))
+
+
+def captioner_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """A checkpoint's weights by the names that `Captioner.load_trainable_state` takes."""
+    return {name.removeprefix("captioner."): value for name, value in checkpoint["state_dict"].items()}

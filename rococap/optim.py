@@ -1,0 +1,38 @@
+"""Parameter groups and learning-rate schedules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from transformers.optimization import (
+    get_constant_schedule_with_warmup,
+    get_cosine_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+)
+
+
+def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
+    """What trains, in two groups: matrices, and biases, norms and other vectors, which are not decayed."""
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trainable if p.ndim > 1]},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def linear(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
+    """Up from 0 during the first `warmup` share of all steps, then straight down to 0."""
+    return get_linear_schedule_with_warmup(optimizer, round(warmup * total_steps), total_steps)
+
+
+def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
+    """Up from 0 during the first `warmup` share of all steps, then down to 0 along half a cosine."""
+    return get_cosine_schedule_with_warmup(optimizer, round(warmup * total_steps), total_steps)
+
+
+def constant(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
+    """Up from 0 during the first `warmup` share of all steps, then level."""
+    return get_constant_schedule_with_warmup(optimizer, round(warmup * total_steps))
