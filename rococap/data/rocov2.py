@@ -1,0 +1,195 @@
+"""ROCOv2 as Zenodo gives it, and ImageCLEF's editions of it: packed or unpacked, whatever they call their files.
+
+Rückert et al. (2024): ROCOv2: Radiology Objects in COntext Version 2, an Updated Multimodal Image Dataset.
+Scientific Data 11. https://doi.org/10.1038/s41597-024-03496-6
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rococap.data.layout import Layout, StoredImage
+from rococap.data.tables import ByName, bare_id, read_table
+from rococap.types import SPLITS, Concept, Example, Split, UserError
+
+log = logging.getLogger(__name__)
+
+HOW_TO_GET = """\
+ROCOv2 is not there: {root} {problem}.
+  from Zenodo: put the files of https://zenodo.org/records/10821435 there as they are, unpacked or not
+    (train_images.zip, valid_images.zip, test_images.zip, *_captions.csv, *_concepts.csv, *_concepts_manual.csv,
+    cui_mapping.csv, license_information.csv); elsewhere: data.root=DIR
+  from Hugging Face: data=rocov2_hub reads the mirror eltorio/ROCOv2-radiology
+  Rückert et al. 2024, Scientific Data, "ROCOv2: Radiology Objects in COntext Version 2"; each image CC BY or CC BY-NC
+To see the program run without it: python train.py experiment=demo"""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    examples: list[Example]
+    stamps: list[str]  # of the examples' images
+    problems: dict[str, list[str]]  # what is wrong -> with which ids
+
+
+class RocoV2:
+    """The splits under a folder. Tables and listings are read on first use, each once; pixels never.
+
+    An id without image, an image without id, an empty caption, a line with too few or too many fields: left out.
+    An id listed twice keeps its first line. All are counted in the log.
+    """
+
+    def __init__(self, root: str | None) -> None:
+        self.root = Path(root).expanduser() if root else None
+        self._loaded: dict[Split, _Loaded] = {}
+
+    def examples(self, split: Split) -> list[Example]:
+        """A split in its table's order. Without a table, as ImageCLEF gives its test images: all images, no captions.
+
+        Raises:
+            UserError: the folder, a table, a column or all images of a split are missing, or a zip is damaged.
+        """
+        return self._split(split).examples
+
+    def problems(self, split: Split) -> Mapping[str, list[str]]:
+        """What was left out or odd: a description -> the ids or lines concerned."""
+        return self._split(split).problems
+
+    def fingerprint(self) -> str:
+        """Hex digest over the ids, captions and image files of all splits that are there."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            if not self._has(split):
+                continue
+            loaded = self._split(split)
+            for example, stamp in zip(loaded.examples, loaded.stamps, strict=True):
+                digest.update("\0".join((split, example.id, *example.captions, stamp, "")).encode())
+        return digest.hexdigest()
+
+    @cached_property
+    def _layout(self) -> Layout:
+        if self.root is None or not self.root.is_dir():
+            raise UserError(HOW_TO_GET.format(root=self.root or "data.root", problem="is no folder"))
+        layout = Layout.of(self.root)
+        if not (layout.tables or layout.zips or layout.folders):
+            raise UserError(HOW_TO_GET.format(root=self.root, problem="is empty"))
+        return layout
+
+    def _has(self, split: Split) -> bool:
+        layout = self._layout
+        return layout.table(split, "captions") is not None or (split == "test" and bool(layout.images(split)[0]))
+
+    def _split(self, split: Split) -> _Loaded:
+        if split not in SPLITS:
+            raise UserError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
+        if split not in self._loaded:
+            self._loaded[split] = self._load(split)
+            for problem, names in self._loaded[split].problems.items():
+                first = ", ".join(names[:3])
+                log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, first)
+        return self._loaded[split]
+
+    def _load(self, split: Split) -> _Loaded:
+        table = self._layout.table(split, "captions")
+        if table is None and split != "test":
+            raise UserError(f"{self.root} has no captions of {split}: no {split}_captions.csv.{self._nested()}")
+        images, repeated = self._layout.images(split)
+        if not images:
+            raise UserError(
+                f"{self.root} has no images of {split}: neither {split}_images.zip nor a folder named {split} that "
+                f"holds any.{self._nested()}"
+            )
+        if table is None:
+            log.warning("test: no captions file; its %s images can be captioned, not scored", f"{len(images):,}")
+            captions: dict[str, str] = dict.fromkeys(images, "")
+            problems: dict[str, list[str]] = {}
+        else:
+            captions, problems = _captions(table)
+            if split != "test" and not any(captions.values()):
+                raise UserError(f"{table} holds no caption in its {len(captions):,} lines.\nDownload it again.")
+        problems["images have an id that another image has, and are left out"] = repeated
+        return self._join(split, captions, images, problems)
+
+    def _join(
+        self, split: Split, captions: dict[str, str], images: dict[str, StoredImage], problems: dict[str, list[str]]
+    ) -> _Loaded:
+        by_name = ByName(images)
+        found = {name: key for name in captions if (key := by_name.find(name)) is not None}
+        problems["ids have no image and are left out"] = [name for name in captions if name not in found]
+        listed = set(found.values())
+        problems["images have no id in the captions file and are left out"] = [
+            key for key in images if key not in listed
+        ]
+        if not found:
+            raise UserError(
+                f"None of the {len(captions):,} ids of {split} under {self.root} has an image: the first id is "
+                f"{next(iter(captions), 'missing')}, the first image {next(iter(images))}."
+            )
+        if captioned := any(captions.values()):
+            problems["captions are empty; these images are left out"] = [name for name in found if not captions[name]]
+        concepts = self._concepts(split)
+        kept = {name: key for name, key in found.items() if captions[name] or not captioned}
+        examples = [
+            Example(
+                id=name,
+                image=images[key].image,
+                captions=(captions[name],) if captions[name] else (),
+                concepts=concepts.get(name, ()),
+                attribution=self._attributions.get(name, ""),
+            )
+            for name, key in kept.items()
+        ]
+        stamps = [images[key].stamp for key in kept.values()]
+        return _Loaded(examples, stamps, {problem: names for problem, names in problems.items() if names})
+
+    def _concepts(self, split: Split) -> ByName[tuple[Concept, ...]]:
+        listed, by_hand = self._cuis(split, manual=False), self._cuis(split, manual=True)
+        concepts = {}
+        for name in listed.entries | by_hand.entries:
+            chosen = by_hand.get(name, [])
+            cuis = dict.fromkeys([*listed.get(name, []), *chosen])
+            concepts[name] = tuple(Concept(cui, self._names.get(cui, ""), cui in chosen) for cui in cuis)
+        return ByName(concepts)
+
+    def _cuis(self, split: Split, *, manual: bool) -> ByName[list[str]]:
+        path = self._layout.table(split, "concepts", manual=manual)
+        rows = read_table(path, "ID", "CUIs").rows if path else []
+        return ByName({bare_id(name): [cui.strip() for cui in cuis.split(";") if cui.strip()] for name, cuis in rows})
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        path = self._layout.named("cui_mapping")
+        rows = read_table(path, "CUI", "Canonical name").rows if path else []
+        return {cui: name for cui, name in rows}
+
+    @cached_property
+    def _attributions(self) -> ByName[str]:
+        path = self._layout.named("license_information")
+        rows = read_table(path, "ID", "Attribution", "PMCID", "Link").rows if path else []
+        return ByName({bare_id(name): ", ".join(filter(None, facts)) for name, *facts in rows})
+
+    def _nested(self) -> str:
+        nested = next((folder for folder in self._layout.folders if any(folder.glob("*caption*.csv"))), None)
+        return (
+            f"\nThere are some in {nested}: data.root={nested}" if nested else "\nPut it there, or give data.root=DIR."
+        )
+
+
+def _captions(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Id -> caption, empty ones included, and what is wrong with the table."""
+    table = read_table(path, "ID", "Caption")
+    captions: dict[str, str] = {}
+    repeated = []
+    for name, caption in table.rows:
+        if (name := bare_id(name)) in captions:
+            repeated.append(name)
+        else:
+            captions[name] = caption
+    return captions, {
+        f"lines of {path.name} have too few or too many fields and are left out": table.bad_lines,
+        "lines repeat an id; the first of each is kept": repeated,
+    }
