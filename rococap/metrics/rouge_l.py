@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rococap.metrics.base import FloatArray, IntArray, MeanMetric, with_counts
-from rococap.metrics.ptb import PACKAGES, PTB
+from rococap.metrics.ptb import PACKAGES, PTB, SCORERS
 from rococap.metrics.text import Texts
 
 
@@ -15,6 +15,7 @@ class RougeL(MeanMetric):
     names = ("rouge_l",)
     tokenizer = PTB
     packages = PACKAGES
+    scorers = SCORERS
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 2]`, each score by pycocoevalcap."""

@@ -1,0 +1,42 @@
+"""How a score was computed, as one short string in the style of sacrebleu: `n:500|refs:1|split:test|tok:ptb|...`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+
+from rococap.metrics.base import Metric
+
+REVISION = 1  # of rococap's own scoring; raised when a score changes
+
+
+def signature(metric: Metric, split: str, ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+    """Of one metric's scores on these images. Equal signatures mean comparable scores."""
+    counts = sorted({len(texts) for texts in references})
+    fields = [
+        f"n:{len(ids)}",
+        f"refs:{counts[0]}" if len(counts) == 1 else f"refs:{counts[0]}-{counts[-1]}",
+        f"split:{split}",
+        metric.tokenizer.name,
+        *metric.settings(len(ids)),
+        *(f"{package}:{version(package)}" for package in metric.scorers),
+        f"rococap:{REVISION}",
+        f"data:{fingerprint(ids, references)}",
+    ]
+    return "|".join(fields)
+
+
+def fingerprint(ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
+    """8 hex digits of ids and references in their order."""
+    pairs = [[name, list(texts)] for name, texts in zip(ids, references, strict=True)]
+    return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:8]
+
+
+def difference(signatures: Iterable[str]) -> str:
+    """What keeps scores of these signatures out of one column, such as `n: 500, 9927`; empty where nothing does."""
+    parsed = [dict(field.split(":", 1) for field in text.split("|")) for text in dict.fromkeys(signatures)]
+    names = dict.fromkeys(name for fields in parsed for name in fields)
+    values = {name: list(dict.fromkeys(fields.get(name, "none") for fields in parsed)) for name in names}
+    return "; ".join(f"{name}: {', '.join(found)}" for name, found in values.items() if len(found) > 1)
