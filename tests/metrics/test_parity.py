@@ -30,7 +30,7 @@ NASTY = [
     "a ||| b|||c |||| |||||",
     "<a href=x|||y> http://a.b/|||",
     "emoji 🩻🫀 and 漢字、かな。",
-    "½ 1 1/2 5\u00a0mm µm ≥ 3 − 2 ‘q’ “q” – — …",
+    "½ 1 1/2 5\u00a0mm µm ≥ 3 − 2 ‘q’ “q” – — …",  # noqa: RUF001
     'He said "Fig. 3 etc." p.m.',
     "Dr. Who's can't-won't x-ray T2-weighted 3.5cm/s 10% $5",
     "-LRB- -lrb- '' `` ... ; : ! ?",
