@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from itertools import groupby
 from pathlib import Path
 
+import numpy as np
+from rich import box
 from rich.table import Table
 
-from rococap.metrics.base import Metric
-from rococap.metrics.scoring import score
-from rococap.metrics.signature import signature
+from rococap.metrics import blind
+from rococap.metrics.base import FloatArray, Metric
+from rococap.metrics.scoring import measure
+from rococap.metrics.signature import difference, signature
+from rococap.metrics.stats import bootstrap, interval
 from rococap.types import Prediction, UserError
 
 FILE = "evaluation_results.csv"
+_CAPTION = "blind: the captions given to other images; gain: score over blind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +39,49 @@ class Row:
 
 
 def score_predictions(
-    metrics: Mapping[str, Metric], predictions: Sequence[Prediction], split: str, system: str = "model"
+    metrics: Mapping[str, Metric],
+    predictions: Sequence[Prediction],
+    split: str,
+    system: str = "model",
+    with_blind: bool = True,
 ) -> list[Row]:
-    """Score captions against their references. Raises UserError naming ids that have none."""
+    """Score captions against their references, with intervals; of each score also the blind one and the gain over it.
+
+    Blind scores of 10,000 captions take METEOR two minutes. A single image gets neither interval nor blind score.
+    Raises UserError naming ids that have no reference.
+    """
+    _require_references(predictions, split)
+    ids, references = [p.id for p in predictions], [p.references for p in predictions]
+    orders = blind.orders(len(ids)) if with_blind else np.arange(len(ids))[None]
+    measured = measure(metrics, [p.prediction for p in predictions], references, orders)
+    rows = []
+    for key, statistics in measured.items():
+        signed = signature(metrics[key], split, ids, references)
+        for name, value, low, high in _estimates(metrics[key], statistics):
+            rows.append(Row(split, system, "all", name, value, low, high, len(ids), signed))
+    return rows
+
+
+def _estimates(metric: Metric, statistics: FloatArray) -> Iterator[tuple[str, float, float | None, float | None]]:
+    """Name, value and interval of score, blind score and gain, from statistics `[orders, images, k]`."""
+    metric.scores(statistics[0])  # raises where an image has no score
+    values = blind.split(metric.combine(statistics.sum(axis=-2)))
+    draws = blind.split(bootstrap(metric, statistics))
+    for suffix, scores in values.items():
+        low, high = interval(draws[suffix])
+        for column, name in enumerate(metric.names):
+            ends = (float(low[column]), float(high[column])) if statistics.shape[1] > 1 else (None, None)
+            yield name + suffix, float(scores[column]), *ends
+
+
+def _require_references(predictions: Sequence[Prediction], split: str) -> None:
     bare = [p.id for p in predictions if not any(text.strip() for text in p.references)]
     if len(bare) == len(predictions):
         raise UserError(f"Nothing to score: none of the {len(bare)} predictions of {split} has a reference.")
     if bare:
         raise UserError(
-            f"{len(bare)} of {len(predictions)} predictions of {split} have no reference: {', '.join(bare[:3])}."
+            f"{len(bare)} of {len(predictions)} predictions of {split} have no reference: {', '.join(bare[:3])} ..."
         )
-    ids, references = [p.id for p in predictions], [p.references for p in predictions]
-    scores = score(metrics, [p.prediction for p in predictions], references)
-    return [
-        Row(split, system, "all", name, scores.corpus[name], None, None, len(ids), signed)
-        for metric in metrics.values()
-        for signed in [signature(metric, split, ids, references)]
-        for name in metric.names
-    ]
 
 
 def write_results(path: Path, rows: Sequence[Row]) -> None:
@@ -91,12 +122,38 @@ def _row(record: Mapping[str, str]) -> Row:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """All rows for a terminal, values to 4 decimals."""
-    shown = Table("split", "system", "metric")
-    for heading in ("score", "95 % interval", "images"):
-        shown.add_column(heading, justify="right")
-    for row in rows:
-        interval = "" if row.ci_low is None else f"{row.ci_low:.4f} .. {row.ci_high:.4f}"
-        system = row.system if row.slice == "all" else f"{row.system}, {row.slice}"
-        shown.add_row(row.split, system, row.metric, f"{row.value:.4f}", interval, f"{row.n:,}")
+    """All rows for a terminal, values to 4 decimals. Raises UserError where one metric's signatures differ."""
+    _require_one_signature(rows)
+    title = ", ".join(dict.fromkeys(row.split for row in rows))
+    shown = Table(title=title, caption=_CAPTION, box=box.SIMPLE_HEAD, caption_justify="left")
+    for heading in ("(images)", "score", "95 % interval", "blind", "gain", "95 % interval"):
+        shown.add_column(heading, justify="left" if heading == "(images)" else "right", no_wrap=True)
+    for (_, system, part), group in groupby(rows, key=lambda row: (row.split, row.system, row.slice)):
+        found = {row.metric: row for row in group}
+        images = next(iter(found.values())).n
+        shown.add_section()
+        shown.add_row(f"[bold]{system if part == 'all' else part} ({images:,})")
+        for name, row in found.items():
+            if not name.endswith(("_blind", "_gain")):
+                other, gain = found.get(f"{name}_blind"), found.get(f"{name}_gain")
+                shown.add_row(name, _value(row), _ends(row), _value(other), _value(gain), _ends(gain))
     return shown
+
+
+def _require_one_signature(rows: Sequence[Row]) -> None:
+    columns: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        columns.setdefault((row.split, row.slice, row.metric), []).append(row.signature)
+    for (_, _, metric), signatures in columns.items():
+        if reason := difference(signatures):
+            raise UserError(
+                f"{metric}: these scores were computed in different ways and cannot be compared ({reason})."
+            )
+
+
+def _value(row: Row | None) -> str:
+    return "" if row is None else f"{row.value:.4f}"
+
+
+def _ends(row: Row | None) -> str:
+    return "" if row is None or row.ci_low is None else f"{row.ci_low:.4f} .. {row.ci_high:.4f}"
