@@ -1,0 +1,94 @@
+"""What a value must keep to beyond its type. Imports nothing heavy, and holds for every model and dataset."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from rococap.checks.source import Definition, NoSuchName, find
+
+_FOLDER_BYTES = 255  # the longest name that common file systems take
+_FOLDER = re.compile(r"[\w+=,@%-][\w.+=,@%-]*")
+
+
+def _at_least(low: int) -> tuple[Callable[[float], bool], str]:
+    return (lambda value: value >= low, f"at least {low}")
+
+
+_SHARE = (lambda value: 0 <= value <= 1, "from 0 to 1")
+_POSITIVE = (lambda value: value > 0, "more than 0")
+
+# By path; only numbers that are there are held against it.
+RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295, as NumPy wants"),
+    "data.fraction": (lambda value: 0 < value <= 1, "more than 0 and at most 1"),
+    "data.batch_size": _at_least(1),
+    "data.workers": _at_least(0),
+    "data.val_images": _at_least(1),
+    "data.max_tokens": _at_least(2),
+    "decoding.max_new_tokens": _at_least(1),
+    "decoding.num_beams": _at_least(1),
+    "decoding.batch_size": _at_least(1),
+    "lora.rank": _at_least(1),
+    "lora.alpha": _POSITIVE,
+    "lora.dropout": (lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+    "optimizer.lr": _POSITIVE,
+    "optimizer.weight_decay": _at_least(0),
+    "scheduler.warmup": _SHARE,
+    "trainer.max_epochs": _at_least(1),
+    "trainer.accumulate_grad_batches": _at_least(1),
+}
+
+
+def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Paths and what is wrong there, of a config in plain values."""
+    for path, (holds, said) in RANGES.items():
+        value = _at(config, path)
+        if isinstance(value, int | float) and not isinstance(value, bool) and not holds(value):
+            yield path, f"must be {said}, not {value}"
+    if isinstance(name := config.get("name"), str) and (fault := _folder_fault(name)):
+        yield "name", fault
+    yield from _monitor(config)
+
+
+def _at(config: Any, path: str) -> Any:
+    for key in path.split("."):
+        config = config.get(key) if isinstance(config, dict) else None
+    return config
+
+
+def _folder_fault(name: str) -> str | None:
+    """Why a name can't be a folder below multirun/."""
+    for part in name.split("/"):
+        if len(part.encode()) > _FOLDER_BYTES:
+            return f"makes a folder name of {len(part.encode())} bytes; {_FOLDER_BYTES} is the most"
+        if not _FOLDER.fullmatch(part):
+            return f"must be a folder below multirun/: letters, digits and _ - . + = , @ %, as in a/b; not {name!r}"
+    return None
+
+
+def _monitor(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The best checkpoint can only be that of a value which validation gives."""
+    monitor = config.get("monitor")
+    names = [_score_names(metric) for metric in (config.get("metrics") or {}).values()]
+    if not isinstance(monitor, str) or monitor in {"auto", "val/loss"} or None in names:
+        return
+    given = ["val/loss", *(f"val/{name}" for each in names for name in each or ())]
+    if monitor not in given:
+        yield "monitor", f"must be auto or a value that the chosen metrics give ({', '.join(given)}), not {monitor!r}"
+
+
+def _score_names(metric: Any) -> tuple[str, ...] | None:
+    """The `names` that a metric's class declares; None where they can't be read."""
+    try:
+        found = find(metric["_target_"])
+    except (NoSuchName, KeyError, TypeError):
+        return None
+    if isinstance(found, Definition) and isinstance(found.node, ast.ClassDef):
+        for statement in found.node.body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id="names")], value=ast.Tuple() as names):
+                    return tuple(ast.literal_eval(names))
+    return None
