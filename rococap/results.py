@@ -125,7 +125,7 @@ def table(rows: Sequence[Row]) -> Table:
     """All rows for a terminal, values to 4 decimals. Raises UserError where one metric's signatures differ."""
     _require_one_signature(rows)
     title = ", ".join(dict.fromkeys(row.split for row in rows))
-    shown = Table(title=title, caption=_CAPTION, box=box.SIMPLE_HEAD, caption_justify="left")
+    shown = Table(title=title, caption=_CAPTION, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for heading in ("(images)", "score", "95 % interval", "blind", "gain", "95 % interval"):
         shown.add_column(heading, justify="left" if heading == "(images)" else "right", no_wrap=True)
     for (_, system, part), group in groupby(rows, key=lambda row: (row.split, row.system, row.slice)):

@@ -36,7 +36,7 @@ def fingerprint(ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
 
 def difference(signatures: Iterable[str]) -> str:
     """What keeps scores of these signatures out of one column, such as `n: 500, 9927`; empty where nothing does."""
-    parsed = [dict(field.split(":", 1) for field in text.split("|")) for text in dict.fromkeys(signatures)]
+    parsed = [dict(field.partition(":")[::2] for field in text.split("|")) for text in dict.fromkeys(signatures)]
     names = dict.fromkeys(name for fields in parsed for name in fields)
     values = {name: list(dict.fromkeys(fields.get(name, "none") for fields in parsed)) for name in names}
     return "; ".join(f"{name}: {', '.join(found)}" for name, found in values.items() if len(found) > 1)

@@ -1,0 +1,70 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rococap.results import read_results
+
+SCRIPT = Path(__file__).parents[2] / "scripts/score.py"
+LINES = [
+    {"id": "1", "prediction": "chest x-ray of a man", "references": ["x-ray of the chest"]},
+    {"id": "2", "prediction": "axial ct of the head", "references": ["ct of the head", "a head ct"]},
+    {"id": "3", "prediction": "mri of the left knee", "references": ["mri of a knee"]},
+]
+
+
+def run(folder, *arguments):
+    """The command as people type it, in a folder that is not the repository."""
+    command = [sys.executable, str(SCRIPT), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"})
+
+
+def test_seven_metrics_of_our_own_file(tmp_path):
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(line) + "\n" for line in LINES))
+    done = run(tmp_path, "test.jsonl", "--out", "new/folder")
+    assert done.returncode == 0, done.stderr
+    rows = read_results(tmp_path / "new/folder/evaluation_results.csv")
+    names = ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "meteor", "rouge_l", "cider"]
+    assert sorted(row.metric for row in rows) == sorted(name + end for name in names for end in ("", "_blind", "_gain"))
+    assert {row.split for row in rows} == {"test"}
+    for row in rows:
+        if row.metric in names:
+            assert f"{row.value:.4f}" in done.stdout
+
+
+def test_a_table_against_rocos_captions(tmp_path):
+    (tmp_path / "made.csv").write_text(
+        "ID,Caption\n" + "".join(f"{line['id']},{line['prediction']}\n" for line in LINES)
+    )
+    (tmp_path / "test_captions.csv").write_text("ID,Caption\n1,x-ray of the chest\n2,a head ct\n3,mri of a knee\n")
+    options = ("--metrics", "bleu", "rouge_l", "--split", "test", "--no-blind")
+    done = run(tmp_path, "made.csv", "--references", "test_captions.csv", "--out", ".", *options)
+    assert done.returncode == 0, done.stderr
+    rows = read_results(tmp_path / "evaluation_results.csv")
+    assert [row.metric for row in rows] == ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l"]
+    assert {row.split for row in rows} == {"test"}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        ('{"id": "1",', (), "p.jsonl, line 1: not JSON"),
+        ('{"id": "1", "prediction": "x", "references": []}', (), "Nothing to score"),
+        ('{"id": "1", "prediction": "x"}\n' * 2, (), "line 2: id '1' is already on line 1"),
+        ('{"id": "9", "prediction": "x"}', ("--references", "truth.csv"), "another split"),
+        ('{"id": "1", "prediction": "x"}', ("--references", "none.csv"), "none.csv cannot be read"),
+        ('{"id": "1", "prediction": "x"}', ("--out", "truth.csv/new"), "cannot be written to"),
+        ('{"id": "1", "prediction": "x"}', ("--metrics", "blue"), "invalid choice: 'blue'"),
+    ],
+)
+def test_a_mistake_is_named_in_a_line_or_two(tmp_path, content, options, said):
+    (tmp_path / "p.jsonl").write_text(content)
+    (tmp_path / "truth.csv").write_text("ID,Caption\n1,chest\n2,head\n")
+    done = run(tmp_path, "p.jsonl", "--out", "out", *options)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out/evaluation_results.csv").exists()
