@@ -93,7 +93,7 @@ def test_the_table_shows_four_decimals_a_line_for_each_metric():
         for name, value, low, high in (
             ("cider", 1.23456, 1.0, 1.5),
             ("cider_blind", 0.1, 0.05, 0.2),
-            ("cider_gain", 1.13456, 0.9, 1.4),
+            ("cider_gain", -1.13456, -1.4, -0.9),
             ("facts", 0.5, None, None),
         )
     ]
