@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +50,19 @@ class RunConfig:
     logger: dict[str, Any] = field(default_factory=dict)
 
 
+_ROOT = "run_config"  # as conf/train.yaml names it
+
+
 def register() -> None:
     """Put the typed root where `conf/train.yaml` names it."""
-    ConfigStore.instance().store(name="run_config", node=RunConfig)
+    ConfigStore.instance().store(name=_ROOT, node=RunConfig)
+
+
+@contextmanager
+def untyped_root() -> Iterator[None]:
+    """Compose without types, for a check that reports every mistake where Hydra would stop at the first."""
+    ConfigStore.instance().store(name=_ROOT, node={})
+    try:
+        yield
+    finally:
+        register()

@@ -1,0 +1,98 @@
+"""Answers a wrong command line at second zero: every mistake at once, each with the nearest right name."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
+from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
+
+from rococap.checks.config import Problem
+from rococap.checks.jobs import Composer
+from rococap.checks.overrides import parse
+from rococap.config import untyped_root
+from rococap.types import UserError
+
+_JOBS = 256  # of a larger sweep each value is checked, not each combination
+
+
+def check_command_line(conf: Path, config_name: str = "train", argv: Sequence[str] | None = None) -> None:
+    """Compose what a Hydra command asks for as hydra.main will, and check it; of a sweep, each job.
+
+    Raises:
+        UserError: all that is wrong, a line each.
+    """
+    args = get_args_parser().parse_args(argv)
+    if args.help or args.hydra_help or args.info or args.shell_completion or args.experimental_rerun:
+        return
+    search_path = create_config_search_path(str((conf.parent / (args.config_path or conf)).resolve()))
+    if args.config_dir:
+        if not (folder := Path(args.config_dir).resolve()).is_dir():
+            raise UserError(f"--config-dir {args.config_dir}: no such folder")
+        search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
+    version.setbase("1.3")
+    hydra = Hydra.create_main_hydra2("check", search_path)
+    try:
+        with untyped_root():
+            composer = Composer(hydra, args.config_name or config_name, args.overrides)
+            found = list(dict.fromkeys(_problems(composer, args.overrides, bool(args.multirun))))
+    finally:
+        GlobalHydra.instance().clear()
+    if len(found) == 1:
+        raise UserError(str(found[0]))
+    if found:
+        lines = "\n".join(f"  {problem}" for problem in found)
+        raise UserError(f"{len(found)} mistakes, nothing was started:\n{lines}")
+
+
+def _problems(composer: Composer, line: list[str], multirun: bool) -> list[Problem]:
+    overrides, found = parse(line, composer.groups.loader)
+    sweeping = [override for override in overrides if override.is_sweep_override()]
+    cfg, wrong = composer.job([override for override in overrides if override not in sweeping])
+    if cfg is None:
+        return found + wrong
+    if not multirun and cfg.hydra.mode != RunMode.MULTIRUN:
+        said = "several values: add -m to run each of them (a list is written in brackets, text in quotes)"
+        return found + wrong + [Problem(str(override.input_line), said) for override in sweeping]
+    params, unread = parse(
+        [f"{k}={v}" for k, v in (cfg.hydra.sweeper.get("params") or {}).items()], composer.groups.loader
+    )
+    axes = {override.get_key_element(): override for override in [*params, *overrides]}
+    return found + unread + list(_sweep(composer, list(axes.values())))
+
+
+def _sweep(composer: Composer, overrides: list[Override]) -> Iterator[Problem]:
+    """What is wrong with any value of a sweep, then with any of its jobs."""
+    axes = [_values(override, composer) for override in overrides if not override.is_interval_sweep()]
+    first = [axis[0] for axis in axes]
+    singles = [[*first[:i], value, *first[i + 1 :]] for i, axis in enumerate(axes) for value in axis[1:]]
+    seen: set[Problem] = set()
+    for job in [first, *singles]:
+        yield from _job(composer, job, seen)
+    if not seen and math.prod(map(len, axes)) <= _JOBS:
+        for combination in itertools.product(*axes):
+            yield from _job(composer, list(combination), seen)
+
+
+def _job(composer: Composer, job: list[Override], seen: set[Problem]) -> Iterator[Problem]:
+    """What is wrong in a job and was not said yet."""
+    for problem in composer.job(job)[1]:
+        if problem not in seen:
+            seen.add(problem)
+            yield problem
+
+
+def _values(override: Override, composer: Composer) -> list[Override]:
+    """One override for each value that a sweep gives it."""
+    if not override.is_sweep_override():
+        return [override]
+    words = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    return parse(words, composer.groups.loader)[0]

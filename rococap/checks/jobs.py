@@ -1,0 +1,77 @@
+"""Composes one job of a command line as Hydra would, and gathers what is wrong on the way."""
+
+from __future__ import annotations
+
+import copy
+
+from hydra._internal.hydra import Hydra
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from rococap.checks.config import Problem, problems
+from rococap.checks.origins import origin
+from rococap.checks.overrides import Groups, apply, choice_faults, is_choice
+
+
+class Composer:
+    """Composes jobs; those that choose the same files share the reading of them."""
+
+    def __init__(self, hydra: Hydra, config_name: str, line: list[str]) -> None:
+        self.hydra, self.config_name = hydra, config_name
+        self.searchpath = [word for word in line if word.startswith("hydra.searchpath=")]
+        self.groups = Groups(hydra.config_loader, config_name, self.searchpath)
+        self._composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def job(self, overrides: list[Override]) -> tuple[DictConfig | None, list[Problem]]:
+        """The config of a job with its `hydra` node, None where it can't be composed; and what is wrong in it."""
+        choices = [override for override in overrides if is_choice(override, self.groups)]
+        faults = {_line(choice): list(choice_faults(choice, self.groups)) for choice in choices}
+        found = [Problem(line, fault) for line, each in faults.items() for fault in each]
+        chosen = [line for line, each in faults.items() if not each]
+        try:
+            cfg = self._compose(chosen)
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            return None, [*found, Problem("config", _reason(error))]
+        # What is set inside a group that could not be chosen can't be judged.
+        unknown = tuple(f"{choice.key_or_group}." for choice in choices if faults[_line(choice)])
+        values = [o for o in overrides if o not in choices and not o.key_or_group.startswith(unknown)]
+        for value in values:
+            if (fault := apply(cfg, value, self.groups)) is not None:
+                found.append(Problem(_line(value), fault))
+        for problem in problems(_without_hydra(cfg)):
+            if not any(_covers(value, problem.path) for value in values):
+                file = origin(problem.path, cfg, self.config_name, [*chosen, *self.searchpath], self.groups.loader)
+                problem = problem._replace(fault=f"{problem.fault} ({file})" if file else problem.fault)
+            found.append(problem)
+        return cfg, found
+
+    def _compose(self, chosen: list[str]) -> DictConfig:
+        key = tuple(chosen)
+        if key not in self._composed:
+            line = [*chosen, *self.searchpath]
+            self._composed[key] = self.hydra.compose_config(self.config_name, line, RunMode.RUN)
+        return copy.deepcopy(self._composed[key])
+
+
+def _line(override: Override) -> str:
+    return str(override.input_line)
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
+    cfg = copy.copy(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return cfg
+
+
+def _covers(override: Override, path: str) -> bool:
+    return f"{path}.".startswith(f"{override.key_or_group}.")
+
+
+def _reason(error: Exception) -> str:
+    """What Hydra or YAML says, in one line."""
+    return " ".join((str(error) or str(error.__cause__)).split())
