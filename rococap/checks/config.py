@@ -45,7 +45,10 @@ def check(cfg: DictConfig) -> None:
 
 
 def problems(cfg: DictConfig) -> list[Problem]:
-    """All that is wrong in a composed config: names, types, ranges, missing values and interpolations."""
+    """All that is wrong in a composed config: names, types, ranges, missing values and interpolations.
+
+    Hydra's own node, where the config has it, is left to Hydra.
+    """
     found: list[Problem] = []
     config = _plain(cfg, "", found)
     found += _arguments("", config, signature("rococap.config.RunConfig"), "", partial=False)
@@ -64,6 +67,8 @@ def _plain(node: Any, path: str, found: list[Problem]) -> Any:
     keys: Iterable[Any] = node.keys() if isinstance(node, DictConfig) else range(len(node))
     values = {}
     for key in keys:
+        if key == "hydra" and not path:
+            continue
         where = _join(path, key)
         try:
             values[key] = _MISSING if OmegaConf.is_missing(node, key) else _plain(node[key], where, found)

@@ -8,7 +8,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -42,7 +42,7 @@ class Composer:
         for value in values:
             if (fault := apply(cfg, value, self.groups)) is not None:
                 found.append(Problem(_line(value), fault))
-        for problem in problems(_without_hydra(cfg)):
+        for problem in problems(cfg):
             if not any(_covers(value, problem.path) for value in values):
                 file = origin(problem.path, cfg, self.config_name, [*chosen, *self.searchpath], self.groups.loader)
                 problem = problem._replace(fault=f"{problem.fault} ({file})" if file else problem.fault)
@@ -59,13 +59,6 @@ class Composer:
 
 def _line(override: Override) -> str:
     return str(override.input_line)
-
-
-def _without_hydra(cfg: DictConfig) -> DictConfig:
-    cfg = copy.copy(cfg)
-    with open_dict(cfg):
-        del cfg["hydra"]
-    return cfg
 
 
 def _covers(override: Override, path: str) -> bool:

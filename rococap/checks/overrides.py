@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -20,13 +19,12 @@ from rococap.checks.signatures import signature
 from rococap.checks.source import NoSuchName, did_you_mean
 
 
-@dataclass(frozen=True)
 class Groups:
-    """The config groups that a command can choose from."""
+    """The config groups that a command can choose from; `searchpath` is its own `hydra.searchpath=...`, if any."""
 
-    loader: ConfigLoader
-    config_name: str
-    searchpath: list[str]  # the command's own `hydra.searchpath=...`, if any
+    def __init__(self, loader: ConfigLoader, config_name: str, searchpath: list[str]) -> None:
+        self.loader, self._config_name, self._searchpath = loader, config_name, searchpath
+        self._listed: dict[tuple[str, ObjectType], list[str]] = {}
 
     def __contains__(self, group: str) -> bool:
         parent, _, name = group.rpartition("/")
@@ -41,7 +39,10 @@ class Groups:
         return self._list(group, ObjectType.CONFIG)
 
     def _list(self, group: str, kind: ObjectType) -> list[str]:
-        return self.loader.get_group_options(group, kind, self.config_name, self.searchpath)
+        if (group, kind) not in self._listed:
+            listed = self.loader.get_group_options(group, kind, self._config_name, self._searchpath)
+            self._listed[group, kind] = listed
+        return self._listed[group, kind]
 
 
 def parse(line: list[str], loader: ConfigLoader) -> tuple[list[Override], list[Problem]]:
@@ -137,12 +138,14 @@ def _settings(node: Any, path: str) -> Iterator[tuple[str, bool]]:
         return
     target = OmegaConf.select(node, "_target_")
     try:
-        takes = signature(target).parameters if isinstance(target, str) else {}
+        parameters = signature(target).parameters if isinstance(target, str) else {}
     except NoSuchName:
-        takes = {}
+        parameters = {}
     names = {str(key) for key in node if not str(key).startswith("_")} - ({"hydra"} if not path else set())
     prefix = f"{path}." if path else ""
     for name in sorted(names):
         yield f"{prefix}{name}", False
         yield from _settings(node._get_node(name), f"{prefix}{name}")
-    yield from ((f"{prefix}{name}", True) for name in takes if name not in names)
+    # What is required and not listed is given by the code that calls a `_partial_` target.
+    takes = [name for name, parameter in parameters.items() if not parameter.required and name not in names]
+    yield from ((f"{prefix}{name}", True) for name in takes)
