@@ -6,29 +6,36 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
+from typing import IO, cast
 
 from rococap.types import UserError
 
 PATIENCE = 120.0  # seconds without a byte of output; METEOR reads its tables for 8 s, more on a slow disk
 
 
-def run(arguments: Sequence[str], folder: Path, patience: float = PATIENCE) -> None:
-    """Run `java *arguments` in `folder`: its standard input is the file `input`, its output goes to `output` and `log`.
+def run(arguments: Sequence[str], folder: Path, given: str = "", patience: float = PATIENCE) -> None:
+    """Run `java *arguments` in `folder` on the standard input `given`; what it prints goes to `output` and `log` there.
 
-    Files instead of pipes: nothing can block on a full one, and whether Java still works is seen from their size.
-    Raises UserError where it was killed, failed, or wrote nothing for `patience` seconds.
+    Its input is a pipe: should this process die, Java meets the end of it and stops. Its output is a file: nothing can
+    block on it, and its size shows whether Java still works. Raises UserError where Java was killed, failed, or wrote
+    nothing for `patience` seconds.
     """
-    with (folder / "input").open("rb") as source, (folder / "output").open("wb") as output:
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [java(), *arguments], cwd=folder, stdin=source, stdout=output, stderr=log, env=_environment()
-            )
-        try:
-            _wait(process, folder, patience)
-        finally:
-            process.kill()
-            process.wait()
+    with (folder / "output").open("wb") as output, (folder / "log").open("wb") as log:
+        command = [java(), *arguments]
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=log, env=_environment()
+        )
+    feeder = Thread(target=_feed, args=(process, given.encode()))
+    feeder.start()
+    try:
+        _wait(process, folder, patience)
+    finally:
+        process.kill()
+        process.wait()
+        feeder.join()
     if process.returncode < 0:
         raise UserError(
             f"Java was killed while scoring (signal {-process.returncode}); memory may have run out.\n"
@@ -64,6 +71,12 @@ def _environment() -> dict[str, str]:
     """Ours without the options that a user set for another Java."""
     foreign = {"CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"}
     return {name: value for name, value in os.environ.items() if name not in foreign}
+
+
+def _feed(process: subprocess.Popen[bytes], given: bytes) -> None:
+    # Where Java ended early, its exit code says why.
+    with suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as pipe:
+        pipe.write(given)
 
 
 def _wait(process: subprocess.Popen[bytes], folder: Path, patience: float) -> None:

@@ -59,9 +59,8 @@ class Meteor(Metric):
 def _ask(folder: Path, lines: str) -> FloatArray:
     from pycocoevalcap.meteor import meteor
 
-    (folder / "input").write_bytes(lines.encode())
     jar = Path(meteor.__file__).parent / meteor.METEOR_JAR
-    java.run(["-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], folder)
+    java.run(["-Xmx2G", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"], folder, given=lines)
     answers = (folder / "output").read_text().splitlines()
     return np.array([line.split() for line in answers], dtype=np.float64)
 

@@ -43,7 +43,6 @@ def _tokenize(groups: Sequence[Sequence[str]], folder: Path) -> list[list[str]]:
     for name, lines in enumerate(groups):
         (folder / f"{name}.in").write_bytes("\n".join(lines).encode())
     (folder / "pairs").write_text("\n".join(f"{name}.in {name}.out" for name in range(len(groups))))
-    (folder / "input").touch()
     program = ["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer"]
     java.run([*program, "-preserveLines", "-lowerCase", "-ioFileList", "pairs"], folder)
     return [_read(folder / f"{name}.out", len(lines)) for name, lines in enumerate(groups)]

@@ -1,6 +1,10 @@
+import os
 import signal
 import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -40,14 +44,12 @@ def test_a_killed_java_is_an_error_that_says_so(started):
 
 def test_a_stalled_java_is_stopped(started, tmp_path, monkeypatch):
     started.on_start = staticmethod(lambda process: process.send_signal(signal.SIGSTOP))
-    (tmp_path / "input").write_text("")
     with pytest.raises(UserError, match="wrote nothing for 0 s"):
         java.run(["-version"], tmp_path, patience=0.0)
     assert started.every[-1].poll() == -signal.SIGKILL
 
 
 def test_a_failing_java_gives_its_own_words(tmp_path):
-    (tmp_path / "input").write_text("")
     with pytest.raises(UserError, match=r"exit code 1.*NoSuchProgram"):
         java.run(["NoSuchProgram"], tmp_path)
 
@@ -57,7 +59,6 @@ def test_the_users_own_java_plays_no_part(tmp_path, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xnonsense")
     java.check()
-    (tmp_path / "input").write_text("")
     java.run(["-version"], tmp_path)
     assert "OpenJDK" in (tmp_path / "log").read_text()
 
@@ -67,3 +68,30 @@ def test_answers_that_do_not_fit_the_questions_are_refused(monkeypatch):
     monkeypatch.setattr(meteor, "_ask", lambda folder, lines: ask(folder, lines)[1:])
     with pytest.raises(RuntimeError, match="METEOR answered 2 lines"):
         Meteor()(["a", "b"], [["a"], ["b"]])
+
+
+def test_java_ends_with_the_process_that_started_it(tmp_path):
+    """As when a job is killed: METEOR has lines for a minute, and the only one who could stop it is gone."""
+    lines = tmp_path / "lines"
+    lines.write_text("SCORE ||| an axial ct of the chest ||| a ct of the head\n" * 300_000)
+    code = (
+        "import pathlib, subprocess, sys\n"
+        "from rococap.metrics import meteor\n"
+        "class Loud(subprocess.Popen):\n"
+        "    def __init__(self, *a, **k):\n"
+        "        super().__init__(*a, **k)\n"
+        "        print(self.pid, flush=True)\n"
+        "subprocess.Popen = Loud\n"
+        f"meteor._ask(pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(lines)!r}).read_text())\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    java_pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.communicate()
+    for _ in range(60):
+        if not Path(f"/proc/{java_pid}").exists():
+            break
+        time.sleep(0.5)
+    else:
+        os.kill(java_pid, signal.SIGKILL)
+        pytest.fail("Java outlived its parent by 30 s")
