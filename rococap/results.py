@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import groupby
@@ -95,16 +96,19 @@ def write_results(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_results(path: Path) -> list[Row]:
-    """The rows of a file. Raises UserError where it is missing or is something else."""
+    """The rows of a file. Raises UserError naming file and line where it is missing, something else, or not numbers."""
+    rows: list[Row] = []
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [_row(record) for record in csv.DictReader(file)]
+            for record in csv.DictReader(file):
+                rows.append(_row(record))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{path} is not a table of results ({error!r}).\nWrite it anew with scripts/score.py."
+            f"{path}, line {len(rows) + 2}: no row of results ({error}). Score the predictions anew."
         ) from error
+    return rows
 
 
 def _row(record: Mapping[str, str]) -> Row:
@@ -113,12 +117,18 @@ def _row(record: Mapping[str, str]) -> Row:
         system=record["system"],
         slice=record["slice"],
         metric=record["metric"],
-        value=float(record["value"]),
-        ci_low=float(record["ci_low"]) if record["ci_low"] else None,
-        ci_high=float(record["ci_high"]) if record["ci_high"] else None,
+        value=_number(record["value"]),
+        ci_low=_number(record["ci_low"]) if record["ci_low"] else None,
+        ci_high=_number(record["ci_high"]) if record["ci_high"] else None,
         n=int(record["n"]),
         signature=record["signature"],
     )
+
+
+def _number(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"a score is {text}")
+    return value
 
 
 def table(rows: Sequence[Row]) -> Table:

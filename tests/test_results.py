@@ -79,12 +79,26 @@ def test_what_is_written_is_read(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("content", ["a,b\n1,2\n", "split,system,slice,metric,value,ci_low,ci_high,n,signature\nx,y\n"])
-def test_another_table_is_refused(tmp_path, content):
-    path = tmp_path / "other.csv"
-    path.write_text(content)
-    with pytest.raises(UserError, match=r"other.csv is not a table of results"):
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("x,y", "no row of results"),
+        ("test,model,all,cider,nan,,,3,n:3", "a score is nan"),
+        ("test,model,all,cider,high,,,3,n:3", "could not convert string to float: 'high'"),
+    ],
+)
+def test_a_row_that_is_none_is_named(tmp_path, line, said):
+    path = tmp_path / "evaluation_results.csv"
+    write_results(path, [Row("test", "model", "all", "bleu_1", 0.5, None, None, 3, "")])
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.raises(UserError, match=rf"evaluation_results.csv, line 3: .*{said}"):
         read_results(path)
+
+
+def test_another_table_is_refused(tmp_path):
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match=r"other.csv, line 2: .*'split'"):
+        read_results(tmp_path / "other.csv")
 
 
 def test_the_table_shows_four_decimals_a_line_for_each_metric():
