@@ -1,0 +1,66 @@
+"""Batches of captions of similar length: shuffled epoch by epoch, reproducible from seed, epoch and position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from torch.utils.data import Sampler
+
+# Captions are sorted within pools of this many batches, of which an epoch has four at least. On 14,405 captions of
+# ROCO the share of real tokens at batch 8 is 0.46 without pools, 0.75 with 8, 0.91 with 32; 64 gives 0.95, mixing less.
+POOL = 32
+
+
+class LengthSampler(Sampler[list[int]]):
+    """Lists of indices of similar length, every index exactly once an epoch.
+
+    Give it to a DataLoader as `sampler` with `batch_size=None`: there Lightning finds `set_epoch`. It cares for
+    several processes itself (`use_distributed_sampler=False`): each rank takes its part of the same global batch,
+    so that all do equally many steps, and no index is repeated or dropped.
+    """
+
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, seed: int, *, shuffle: bool, rank: int = 0, world: int = 1
+    ) -> None:
+        self.lengths = np.asarray(lengths)
+        self.seed, self.shuffle, self.rank, self.world = seed, shuffle, rank, world
+        self.sizes = _global_sizes(len(lengths), batch_size * world, world)
+        self.epoch = self.start = 0
+
+    def set_epoch(self, epoch: int, start: int = 0) -> None:
+        """Choose the epoch to come, from its batch number `start` on: what was seen before it is skipped unread."""
+        self.epoch, self.start = epoch, start
+
+    def __len__(self) -> int:
+        """Batches of a whole epoch."""
+        return len(self.sizes)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = self._shuffled() if self.shuffle else self._in_order()
+        for batch in batches[self.start :]:
+            yield batch[self.rank :: self.world].tolist()
+
+    def _in_order(self) -> list[np.ndarray]:
+        return np.split(np.arange(len(self.lengths)), np.cumsum(self.sizes)[:-1])
+
+    def _shuffled(self) -> list[np.ndarray]:
+        random = np.random.default_rng([self.seed, self.epoch])
+        order = random.permutation(len(self.lengths))
+        pool = max(self.sizes, default=1) * min(POOL, -(-len(self) // 4))
+        for first in range(0, len(order), pool):
+            part = order[first : first + pool]
+            order[first : first + pool] = part[np.argsort(self.lengths[part], kind="stable")]
+        # Batches of uneven size may lie anywhere in the order, or the last would always hold the longest captions.
+        sizes = random.permutation(self.sizes)
+        batches = np.split(order, np.cumsum(sizes)[:-1])
+        return [batches[place] for place in random.permutation(len(batches))]
+
+
+def _global_sizes(count: int, size: int, world: int) -> list[int]:
+    """Sizes of the global batches: each but the last is full, and no rank is left without an index."""
+    sizes = [size] * (count // size) + [count % size] * (count % size > 0)
+    if len(sizes) > 1 and sizes[-1] < world:
+        sizes[-2] -= world - sizes[-1]
+        sizes[-1] = world
+    return sizes
