@@ -134,9 +134,10 @@ def _number(text: str) -> float:
 def table(rows: Sequence[Row]) -> Table:
     """All rows for a terminal, values to 4 decimals. Raises UserError where one metric's signatures differ."""
     _require_one_signature(rows)
-    title = ", ".join(dict.fromkeys(row.split for row in rows))
-    shown = Table(title=title, caption=_CAPTION, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading in ("(images)", "score", "95 % interval", "blind", "gain", "95 % interval"):
+    columns = 6 if any(row.metric.endswith("_blind") for row in rows) else 3
+    title, caption = ", ".join(dict.fromkeys(row.split for row in rows)), _CAPTION if columns == 6 else None
+    shown = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for heading in ("(images)", "score", "95 % interval", "blind", "gain", "95 % interval")[:columns]:
         shown.add_column(heading, justify="left" if heading == "(images)" else "right", no_wrap=True)
     for (_, system, part), group in groupby(rows, key=lambda row: (row.split, row.system, row.slice)):
         found = {row.metric: row for row in group}
@@ -146,7 +147,8 @@ def table(rows: Sequence[Row]) -> Table:
         for name, row in found.items():
             if not name.endswith(("_blind", "_gain")):
                 other, gain = found.get(f"{name}_blind"), found.get(f"{name}_gain")
-                shown.add_row(name, _value(row), _ends(row), _value(other), _value(gain), _ends(gain))
+                cells = (name, _value(row), _ends(row), _value(other), _value(gain), _ends(gain))
+                shown.add_row(*cells[:columns])
     return shown
 
 

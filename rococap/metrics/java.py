@@ -28,7 +28,7 @@ def run(arguments: Sequence[str], folder: Path, given: str = "", patience: float
         process = subprocess.Popen(
             command, cwd=folder, stdin=subprocess.PIPE, stdout=output, stderr=log, env=_environment()
         )
-    feeder = Thread(target=_feed, args=(process, given.encode()))
+    feeder = Thread(target=_feed, args=(process, given.encode()), daemon=True)
     feeder.start()
     try:
         _wait(process, folder, patience)
