@@ -1,0 +1,132 @@
+"""From a dataset to batches: subsets, decoded images, tokens, loaders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from rococap.data.sampler import LengthSampler
+from rococap.data.store import Store, cores, prepare
+from rococap.data.subset import fixed_sample, subset
+from rococap.types import Batch, Example, Processor, Source, Split
+
+log = logging.getLogger(__name__)
+
+
+class CaptionDataset(Dataset[Batch]):
+    """Prepared examples with their tokens. A list of indices gives a batch, padded to its own longest caption."""
+
+    def __init__(self, store: Store, tokens: Sequence[Sequence[int]], pad_token_id: int) -> None:
+        self.store, self.tokens, self.pad_token_id = store, tokens, pad_token_id
+        self.ids = [example.id for example in store.examples]
+
+    def __getitem__(self, indices: list[int]) -> Batch:
+        ids = [self.ids[index] for index in indices]
+        input_ids, attention_mask = pad([self.tokens[index] for index in indices], self.pad_token_id)
+        pixels = np.stack([self.store[name] for name in ids])
+        return Batch(ids, input_ids, attention_mask, pixel_values=torch.from_numpy(pixels))
+
+
+def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, int64 [batch, longest row] each, padded on the right; one column at least."""
+    lengths = torch.tensor([len(row) for row in rows])
+    width = max(1, int(lengths.max()))
+    input_ids = torch.tensor([[*row, *[pad_token_id] * (width - len(row))] for row in rows])
+    return input_ids, (torch.arange(width) < lengths[:, None]).long()
+
+
+class CaptionData(LightningDataModule):
+    """A dataset's splits as a run uses them; each is prepared when it is first needed.
+
+    Args:
+        fraction: of the training split, see `subset`.
+        subset_seed: which part of `train`, and which images of `valid`.
+        seed: order of the training batches.
+        workers: processes that load batches; null chooses: none on small machines, since prepared images are
+            memory-mapped and a batch takes less time to read than to send between processes.
+        val_images: how many of `valid` are used, null for all.
+        max_tokens: of a caption, end token included; what is longer is cut, and counted in the log.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        processor: Processor,
+        *,
+        fraction: float,
+        subset_seed: int,
+        batch_size: int,
+        workers: int | None,
+        val_images: int | None,
+        max_tokens: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.source, self.processor = source, processor
+        self.fraction, self.subset_seed, self.seed = fraction, subset_seed, seed
+        self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
+        self.workers = min(8, cores() // 4) if workers is None else workers
+        self.fingerprint = source.fingerprint()
+        self._datasets: dict[Split, CaptionDataset] = {}
+
+    def examples(self, split: Split) -> list[Example]:
+        """The readable examples that the run uses, for valid and test in the loader's order."""
+        return self.dataset(split).store.examples
+
+    def dataset(self, split: Split) -> CaptionDataset:
+        """A split, prepared on first use; raises UserError."""
+        if split not in self._datasets:
+            store = prepare(self._chosen(split), self.processor, self.fingerprint, split)
+            self._datasets[split] = CaptionDataset(store, self._tokens(store, split), self.processor.pad_token_id)
+        return self._datasets[split]
+
+    def loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> DataLoader[Batch]:
+        """Batches of a split, in the order of `examples(split)` unless shuffled."""
+        dataset = self.dataset(split)
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        lengths = [len(row) for row in dataset.tokens]
+        return DataLoader(
+            dataset,
+            batch_size=None,
+            sampler=LengthSampler(lengths, batch_size, self.seed, shuffle=shuffle, rank=rank, world=world),
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("train", self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("valid", self.batch_size)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self.loader("test", self.batch_size)
+
+    def _chosen(self, split: Split) -> list[Example]:
+        examples = self.source.examples(split)
+        if split == "train":
+            return subset(examples, self.fraction, self.subset_seed)
+        if split == "valid" and self.val_images is not None:
+            return fixed_sample(examples, self.val_images, self.subset_seed)
+        return examples
+
+    def _tokens(self, store: Store, split: Split) -> list[list[int]]:
+        """The first caption of each example: the one trained on. None gives no tokens."""
+        rows, cut = [], 0
+        for example in store.examples:
+            ids, was_cut = (
+                self.processor.tokens(example.captions[0], self.max_tokens) if example.captions else ([], False)
+            )
+            rows.append(ids)
+            cut += was_cut
+        if cut:
+            log.info(
+                "%s: %d of %d captions were longer than %d tokens and were cut", split, cut, len(rows), self.max_tokens
+            )
+        return rows

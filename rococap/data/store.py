@@ -1,0 +1,163 @@
+"""Images decoded and resized once, for all runs: `uint8 [3, height, width]` rows in a memory-mapped cache."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from rich.progress import Progress
+from torch.utils.data import DataLoader
+
+from rococap.data.cache import cache_folder, require_space, writing
+from rococap.data.chunks import Row, read_rows, write_chunk
+from rococap.data.image import UnreadableImage, read
+from rococap.data.progress import progress_bar
+from rococap.types import Example, Processor, UserError
+
+log = logging.getLogger(__name__)
+
+FORMAT = "1"  # of the cache; another number leaves older caches aside
+CHUNK = 512  # images a file, at most
+MOMENT = 1.0  # seconds without a progress bar
+
+
+class Store:
+    """The pixels of the examples that could be read.
+
+    Attributes:
+        examples: the readable ones, in the order in which they were asked for.
+        unreadable: id -> why, of the ones left out.
+    """
+
+    def __init__(
+        self, examples: Sequence[Example], rows: dict[str, Row], unreadable: dict[str, str], processor: Processor
+    ) -> None:
+        self.examples = [example for example in examples if example.id in rows]
+        self.unreadable = unreadable
+        self._images = {example.id: example.image for example in self.examples}
+        self._rows = {name: rows[name] for name in self._images}
+        self._processor = processor
+        self._intact: set[str] = set()
+        self._mended: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Read-only uint8 [3, height, width]. Bytes changed on disk are noticed, and decoded anew from the image."""
+        if name in self._mended:
+            return self._mended[name]
+        row = self._rows[name]
+        if name not in self._intact:
+            if not row.intact():
+                log.warning("%s in %s was changed on disk: decoded anew from %s", name, row.chunk, self._images[name])
+                return self._mended.setdefault(name, self._processor.pixels(read(self._images[name])))
+            self._intact.add(name)
+        return row.read()
+
+
+def prepare(examples: Sequence[Example], processor: Processor, key: str, split: str) -> Store:
+    """Decode what the cache lacks, in all cores, and open it.
+
+    Args:
+        key: the dataset's fingerprint. Size and method of resizing are added to it here.
+
+    Raises:
+        UserError: the disk is full or cannot be written, or no image at all can be read.
+    """
+    shape = (3, *processor.image_size)
+    folder = cache_folder("images", f"{key[:16]}-{_method(processor)}", split)
+    rows = read_rows(folder, shape, np.uint8)
+    unreadable: dict[str, str] = {}
+    if any(example.id not in rows for example in examples):
+        with writing(folder):
+            rows = read_rows(folder, shape, np.uint8, clear=True)  # another run may have added some meanwhile
+            missing = [example for example in examples if example.id not in rows]
+            require_space(folder, len(missing) * int(np.prod(shape)), f"Keeping {len(missing):,} images of {split}")
+            unreadable = _build(folder, missing, processor, f"decoding {split} images")
+            rows = read_rows(folder, shape, np.uint8)
+    for reason in unreadable.values():
+        log.warning("%s: image left out of the run: %s", split, reason)
+    store = Store(examples, rows, unreadable, processor)
+    if examples and not store.examples:
+        raise UserError(
+            f"None of the {len(examples):,} images of {split} can be read; the first: {next(iter(unreadable.values()))}"
+        )
+    return store
+
+
+def _method(processor: Processor) -> str:
+    """Short digest of how a processor resizes: of what it makes from a picture of noise."""
+    noise = np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8)
+    digest = hashlib.sha256(FORMAT.encode() + processor.pixels(Image.fromarray(noise)).tobytes())
+    return f"{processor.image_size[0]}x{processor.image_size[1]}-{digest.hexdigest()[:8]}"
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class _Built:
+    count: int
+    unreadable: dict[str, str]
+    error: str  # why nothing could be written; empty if all went well
+
+
+def _build(folder: Path, examples: Sequence[Example], processor: Processor, title: str) -> dict[str, str]:
+    """Write chunks in parallel; returns id -> why of the images that cannot be read."""
+    workers = cores() if len(examples) > CHUNK else 0
+    size = max(16, min(CHUNK, len(examples) // (4 * max(1, workers))))
+    parts = [examples[first : first + size] for first in range(0, len(examples), size)]
+    # A DataLoader, since its workers end by themselves when their parent is killed.
+    loader: DataLoader[_Built] = DataLoader(
+        parts,  # type: ignore[arg-type]  # a list is a dataset
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=partial(_decode, folder, processor),
+    )
+    unreadable: dict[str, str] = {}
+    for built in _shown(loader, len(examples), title):
+        if built.error:
+            raise UserError(built.error)
+        unreadable |= built.unreadable
+    return unreadable
+
+
+def _decode(folder: Path, processor: Processor, examples: Sequence[Example]) -> _Built:
+    ids, arrays, unreadable = [], [], {}
+    for example in examples:
+        try:
+            arrays.append(processor.pixels(read(example.image)))
+            ids.append(example.id)
+        except UnreadableImage as error:
+            unreadable[example.id] = str(error)
+    try:
+        if ids:
+            write_chunk(folder, ids, arrays)
+    except UserError as error:  # returned, since a DataLoader would wrap it in a traceback
+        return _Built(0, {}, str(error))
+    return _Built(len(examples), unreadable, "")
+
+
+def _shown(loader: DataLoader[_Built], total: int, title: str) -> Iterator[_Built]:
+    """Pass results on, with a progress bar if there is more than a moment's work."""
+    begun, shown = time.monotonic(), False
+    progress: Progress = progress_bar("images")
+    task = progress.add_task(title, total=total)
+    try:
+        for built in loader:
+            progress.advance(task, built.count)
+            if not shown and time.monotonic() - begun > MOMENT:
+                progress.start()
+                shown = True
+            yield built
+    finally:
+        if shown:
+            progress.stop()
