@@ -73,7 +73,7 @@ def exit_code() -> int:
 def continue_command() -> str:
     """The command line that goes on with the run, or the sweep, that is going on in this process."""
     hydra = HydraConfig.get()
-    given = [*hydra.overrides.task, *hydra.overrides.hydra]
+    given = [word.lstrip("+") for word in (*hydra.overrides.task, *hydra.overrides.hydra)]
     words = []
     if not any(word.startswith(("name=", "hydra.run.dir=", "hydra.sweep.dir=")) for word in given):
         sweep = hydra.mode == RunMode.MULTIRUN

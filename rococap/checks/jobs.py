@@ -35,7 +35,7 @@ class Composer:
         try:
             cfg = self._compose(chosen)
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
-            return None, [*found, Problem("config", _reason(error))]
+            return None, [*found, Problem(" ".join(chosen) or "config", _reason(error))]
         # What is set inside a group that could not be chosen can't be judged.
         unknown = tuple(f"{choice.key_or_group}." for choice in choices if faults[_line(choice)])
         values = [o for o in overrides if o not in choices and not o.key_or_group.startswith(unknown)]
@@ -67,4 +67,4 @@ def _covers(override: Override, path: str) -> bool:
 
 def _reason(error: Exception) -> str:
     """What Hydra or YAML says, in one line."""
-    return " ".join((str(error) or str(error.__cause__)).split())
+    return " ".join((str(error) or str(error.__cause__)).split()).partition(" Config search path:")[0]

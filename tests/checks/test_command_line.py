@@ -1,0 +1,201 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rococap.checks.command_line import check_command_line
+from rococap.types import UserError
+
+CONF = Path(__file__).parents[2] / "conf"
+LISTS = {"metrics", "callbacks", "logger"}
+CHOICES = sorted(file.relative_to(CONF).with_suffix("") for file in CONF.glob("*/**/*.yaml"))
+
+
+def faults(*argv: str, conf: Path = CONF) -> str:
+    with pytest.raises(UserError) as error:
+        check_command_line(conf, argv=argv)
+    return str(error.value)
+
+
+@pytest.fixture
+def conf(tmp_path):
+    """A copy of the config folder, to be spoilt."""
+    return Path(shutil.copytree(CONF, tmp_path / "conf"))
+
+
+def write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+@pytest.mark.parametrize("choice", [choice for choice in CHOICES if str(choice) != "data/base"], ids=str)
+def test_every_shipped_file_composes_and_is_right(choice):
+    group, name = str(choice.parent), choice.name
+    check_command_line(CONF, argv=[f"{group}=[{name}]" if group in LISTS else f"{group}={name}"])
+
+
+def test_what_all_datasets_share_is_no_dataset():
+    assert "choose a dataset, such as data=rocov2" in faults("data=base")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        [],
+        ["data.fraction=0.1", "trainer.max_epochs=6"],
+        ["metrics=[]", "logger=[]", "callbacks=[]"],
+        ["name=2024", "data.root='a b'"],
+        ["lora=none", "~scheduler.warmup", "+scheduler.warmup=0.1"],
+        ["+trainer.limit_train_batches=4", "++trainer.max_epochs=2"],
+        ["+trainer.limit_train_batches=4", "trainer.limit_train_batches=2"],
+        ["lora.target_modules=[c_attn]", "lora.target_modules.0=c_proj"],
+        ["hydra.run.dir=elsewhere", "hydra.job.chdir=false"],
+        ["--cfg", "job"],
+        ["--help", "anything"],
+        ["-m", "lora.rank=4,8,16", "optimizer.lr=1e-4,2e-4"],
+        ["-m", "lora.rank=range(1,4)", "model=choice(tiny,vit_gpt2)"],
+        ["-m", "model=glob(vit*)"],
+        ["hydra.mode=MULTIRUN", "lora.rank=4,8"],
+    ],
+    ids=" ".join,
+)
+def test_right_command_lines(argv):
+    check_command_line(CONF, argv=argv)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("lora.rnak=4", "lora.rnak=4: no such setting with lora=attention; did you mean lora.rank?"),
+        ("trainer.max_epoch=6", "did you mean trainer.max_epochs?"),
+        ("rank=4", "did you mean lora.rank?"),
+        ("batch_size=4", "did you mean data.batch_size or decoding.batch_size?"),
+        ("modle=tiny", "did you mean model?"),
+        ("trainer.limit_train_batches=4", "write +trainer.limit_train_batches=4"),
+        ("trainer.limit_train_batch=4", "did you mean +trainer.limit_train_batches?"),
+        ("+trainer.max_epoch=6", "did you mean max_epochs?"),
+        ("+lora.rank=4", "write lora.rank=..., without +"),
+        ("~lora.rnak", "did you mean lora.rank?"),
+        ("seed.x=3", "no such setting"),
+        ("data.fraction=1.5", "data.fraction: must be more than 0 and at most 1, not 1.5"),
+        ("data.fraction=abc", "data.fraction: must be a number, not 'abc'"),
+        ("seed=x", "seed: must be a whole number, not 'x'"),
+        ("model=vitgpt2", "no choice 'vitgpt2'; did you mean vit_gpt2? available: "),
+        ("metrics=[bleu,cidre]", "no choice 'cidre'; did you mean cider? available: "),
+        ("hydra/launcher=slurm", "no choice 'slurm'; available: "),
+        ("lora.rank", "must be of the form key=value"),
+        ("data.root=(", "can't be read"),
+        ("lora.rank=4,8", "add -m"),
+        ("lora.rank=range(1,4)", "add -m"),
+        ("name=../elsewhere", "must be a folder below multirun/"),
+        ("model._target_=rococap.models.vit_gpt2.publishd", "did you mean published?"),
+        ("data.root=${nowhere}", "nowhere"),
+    ],
+)
+def test_one_mistake_is_one_line(word, said):
+    message = faults(word)
+    assert said in message
+    assert "Traceback" not in message
+
+
+def test_all_mistakes_are_reported_at_once():
+    message = faults("lora.rnak=4", "+x=(", "model=vitgpt2", "data.fraction=1.5", "seed=x", "trainer.max_epoch=6")
+    assert message.startswith("6 mistakes, nothing was started:\n")
+    assert [line.split("=")[0].split(":")[0].strip() for line in message.splitlines()[1:]] == [
+        "+x",
+        "model",
+        "lora.rnak",
+        "trainer.max_epoch",
+        "seed",
+        "data.fraction",
+    ]
+
+
+def test_settings_of_a_choice_that_failed_are_not_judged():
+    assert faults("model=vit_gpt2_frehs", "model.encoder=x").count("\n") == 0
+
+
+def test_every_value_of_a_sweep_is_checked():
+    message = faults("-m", "lora.rank=4,0", "model=tiny,vitgpt2", "optimizer.lr=1e-4,abc", "lora.rnak=1,2")
+    for said in ["lora.rank: must be at least 1, not 0", "'vitgpt2'", "'abc'", "lora.rnak=1", "lora.rnak=2"]:
+        assert said in message
+
+
+def test_a_job_is_checked_where_each_of_its_values_alone_is_right():
+    """Without cider, val/cider can't be monitored; but only one of the four jobs asks for that."""
+    message = faults("-m", "metrics=[cider],[bleu]", "monitor=auto,val/cider")
+    assert message.startswith("monitor: must be auto or a value that the chosen metrics give (val/loss, val/bleu_1")
+
+
+def test_a_sweep_over_what_a_choice_lacks():
+    assert "lora.rank=4: no such setting with lora=none" in faults("-m", "lora.rank=4,8", "lora=attention,none")
+
+
+def test_a_sweep_written_in_a_file(conf):
+    sweep = {"hydra": {"mode": "MULTIRUN", "sweeper": {"params": {"lora.rank": "4,8,0", "lora.rnak": "1"}}}}
+    write(conf / "sweep" / "ranks.yaml", "# @package _global_\n" + yaml.safe_dump(sweep))
+    message = faults("sweep=ranks", conf=conf)
+    assert "lora.rank: must be at least 1, not 0" in message
+    assert "lora.rnak=1: no such setting" in message
+    assert "rnak" in faults("sweep=ranks", "lora.rank=4", conf=conf) and "not 0" not in faults(
+        "sweep=ranks", "lora.rank=4", conf=conf
+    )
+
+
+def test_mistakes_in_files_name_the_file(conf):
+    write(conf / "trainer" / "default.yaml", (conf / "trainer" / "default.yaml").read_text() + "max_epoch: 3\n")
+    write(conf / "optimizer" / "adamw.yaml", "_target_: torch.optim.AdamW\n_partial_: true\nlr: fast\n")
+    write(conf / "data" / "base.yaml", (conf / "data" / "base.yaml").read_text() + "fracton: 0.5\n")
+    write(conf / "model" / "tiny.yaml", "_target_: rococap.models.vit_gpt2.published\n")
+    write(conf / "experiment" / "demo.yaml", "# @package _global_\nseed: x\n")
+    lines = faults("experiment=demo", "model=tiny", conf=conf).splitlines()[1:]
+    files = {line.split(":")[0].strip(): Path(line.rpartition("(")[2].rstrip(")")).name for line in lines}
+    assert files == {
+        "trainer.max_epoch": "default.yaml",
+        "optimizer.lr": "adamw.yaml",
+        "data.fracton": "base.yaml",
+        "model.path": "tiny.yaml",
+        "seed": "demo.yaml",
+    }
+
+
+def test_a_command_mends_what_a_file_has_wrong(conf):
+    write(conf / "experiment" / "demo.yaml", "# @package _global_\nseed: x\n")
+    check_command_line(conf, argv=["experiment=demo", "seed=3"])
+
+
+def test_experiments_are_suggested(conf):
+    write(conf / "experiment" / "demo.yaml", "# @package _global_\nseed: 3\n")
+    assert faults("experiment=dmeo", conf=conf) == (
+        "experiment=dmeo: no choice 'dmeo'; did you mean demo? available: demo"
+    )
+
+
+def test_a_file_that_chooses_what_is_not_there(conf):
+    write(conf / "experiment" / "bad.yaml", "# @package _global_\ndefaults:\n  - override /model: vitgpt2\n")
+    message = faults("experiment=bad", conf=conf)
+    assert message.startswith("experiment=bad: ") and "Could not find 'model/vitgpt2'" in message
+    assert "vit_gpt2_fresh" in message and "schema" not in message
+
+
+def test_a_file_that_is_no_yaml(conf):
+    write(conf / "model" / "broken.yaml", "_target_: [\n")
+    assert "broken.yaml" in faults("model=broken", conf=conf)
+
+
+def test_a_config_dir_adds_choices(tmp_path):
+    write(tmp_path / "mine" / "model" / "mine.yaml", "_target_: rococap.models.tiny.tiny\n")
+    write(tmp_path / "mine" / "model" / "wrong.yaml", "_target_: rococap.models.tiny.tiny\nsize: 3\n")
+    directory = str(tmp_path / "mine")
+    check_command_line(CONF, argv=["--config-dir", directory, "model=mine"])
+    check_command_line(CONF, argv=[f"hydra.searchpath=[file://{directory}]", "model=mine"])
+    message = faults("--config-dir", directory, "model=wrong")
+    assert "model.size: no such setting of rococap.models.tiny.tiny" in message and "wrong.yaml" in message
+    assert "no such folder" in faults("--config-dir", str(tmp_path / "other"))
+
+
+def test_another_config_name_and_path(conf):
+    write(conf / "short.yaml", "defaults: [train, _self_]\nseed: x\n")
+    assert "seed" in faults("--config-path", str(conf), "--config-name", "short")
+    assert "missing_one" in faults("--config-name", "missing_one")

@@ -1,0 +1,99 @@
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+SCRIPT = """
+    import os, signal, sys
+    import hydra
+    from rococap.cli import exit_code, guarded, user_errors
+    from rococap.types import UserError
+
+    @hydra.main(config_path=".", config_name="program", version_base="1.3")
+    @guarded
+    def main(cfg):
+        print("start", cfg.do, flush=True)
+        if cfg.do == "mistake":
+            raise UserError("the data is not there")
+        if cfg.do == "bug":
+            raise RuntimeError("a bug of ours")
+        if cfg.do == "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)
+        if cfg.do == "lightning":
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                sys.exit(1)
+        return 0.5
+
+    if __name__ == "__main__":
+        with user_errors():
+            main()
+        sys.exit(exit_code())
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs a small Hydra program that is guarded as train.py is."""
+    (tmp_path / "program.py").write_text(textwrap.dedent(SCRIPT))
+    (tmp_path / "program.yaml").write_text("hydra: {run: {dir: multirun/a/run}, sweep: {dir: multirun/a/sweep}}\n")
+
+    def run(*words):
+        line = [sys.executable, "program.py", *words]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True)
+
+    return run
+
+
+def test_a_good_run(command):
+    done = command("+do=nothing")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_users_mistake_is_shown_without_traceback(command):
+    done = command("+do=mistake")
+    assert (done.returncode, done.stderr) == (2, "error: the data is not there\n")
+
+
+def test_a_bug_keeps_its_traceback(command):
+    done = command("+do=bug")
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr and "a bug of ours" in done.stderr
+
+
+@pytest.mark.parametrize("how", ["interrupt", "lightning"])
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        ("+seed=3", " name=a/run"),
+        ("+name=mine", ""),
+        ("hydra.run.dir=other", ""),
+    ],
+)
+def test_an_interrupted_run_says_how_to_go_on(command, how, given, added):
+    done = command(f"+do={how}", given)
+    assert done.returncode == 130
+    assert done.stderr == f"interrupted; to go on: python program.py +do={how} {given}{added}\n"
+
+
+def test_failed_jobs_do_not_end_a_sweep(command):
+    done = command("-m", "+do=mistake,first,bug,last")
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if line.startswith("start")] == [
+        "start mistake",
+        "start first",
+        "start bug",
+        "start last",
+    ]
+    assert "error in job 0: the data is not there" in done.stderr
+    assert "RuntimeError: a bug of ours" in done.stderr
+    assert "2 jobs failed: 0, 2" in done.stderr
+
+
+def test_an_interrupted_sweep_stops(command):
+    done = command("-m", "+do=interrupt,last")
+    assert done.returncode == 130
+    assert "start last" not in done.stdout
+    assert done.stderr == "interrupted; to go on: python program.py -m +do=interrupt,last name=a/sweep\n"
