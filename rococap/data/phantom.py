@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from rococap.data.phantom_anatomy import ANATOMY, speckled
 from rococap.data.phantom_captions import write_caption
+from rococap.data.phantom_draw import Picture
 from rococap.data.phantom_findings import KINDS, NUMBER, RADIUS, add_findings
 from rococap.phantom_words import Facts
 from rococap.types import SPLITS, Example, Split, UserError
@@ -54,16 +56,27 @@ class PhantomImage:
 
     def open(self) -> Image.Image:
         """The image, 224 x 224 pixels, mode L."""
-        facts, rng = self.facts(), self._stream(DRAW)
-        anatomy = ANATOMY[facts["modality"]](rng)
-        picture = anatomy.picture
-        if facts["kind"] != "none":
-            add_findings(picture, facts, anatomy.centres[facts["side"], facts["place"]], rng)
-        if facts["modality"] == "ultrasound":
+        rng = self._stream(DRAW)
+        _, picture = self._bodies(rng)
+        if self.facts()["modality"] == "ultrasound":
             picture = speckled(picture, rng)
         picture = picture * rng.uniform(0.92, 1.06) + rng.uniform(-0.02, 0.02)
         picture += rng.uniform(0.01, 0.035) * rng.standard_normal(picture.shape, dtype=np.float32)
         return Image.fromarray((picture.clip(0, 1) * 255).astype(np.uint8))
+
+    def finding(self) -> NDArray[np.bool_]:
+        """Where the finding is seen: bool [224, 224], its shadow included; nowhere in a normal image."""
+        without, picture = self._bodies(self._stream(DRAW))
+        return np.abs(picture - without) > 0.08
+
+    def _bodies(self, rng: np.random.Generator) -> tuple[Picture, Picture]:
+        """The body without and with its finding, before the scanner's noise."""
+        facts = self.facts()
+        anatomy = ANATOMY[facts["modality"]](rng)
+        picture = anatomy.picture.copy()
+        if facts["kind"] != "none":
+            add_findings(picture, facts, anatomy.centres[facts["side"], facts["place"]], rng)
+        return anatomy.picture, picture
 
     def _stream(self, use: int) -> np.random.Generator:
         return np.random.default_rng((self.seed, SPLITS.index(self.split), self.index, use))

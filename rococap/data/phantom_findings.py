@@ -9,7 +9,7 @@ import numpy as np
 from rococap.data.phantom_draw import SIDE, Picture, X, Y, inside, noise
 from rococap.phantom_words import Facts
 
-RADIUS = {"small": (5.5, 7.5), "large": (11.0, 13.5)}  # pixels
+RADIUS = {"small": (6.0, 7.5), "large": (11.5, 14.0)}  # pixels
 NUMBER = {"one": 1, "two": 2, "three": 3}
 
 # A lesion changes a picture in place; x and y are coordinates around its centre, r is its radius, all in pixels.

@@ -82,6 +82,14 @@ def test_size_and_count_are_seen(modality: str, kind: str):
     assert 1.5 * area("small", "one") < area("large", "one")
 
 
+def test_the_finding_is_marked_where_it_is():
+    images = [PhantomImage(3, "train", index) for index in range(60)]
+    for image in images:
+        assert image.finding().any() == (image.facts()["kind"] != "none")
+        if image.finding().any():
+            assert (np.nonzero(image.finding())[1].mean() < 112) == (image.facts()["side"] == "right")
+
+
 def test_fingerprint_and_errors():
     assert PHANTOM.fingerprint() == Phantom(10_000, 300, 300, 3).fingerprint()
     assert PHANTOM.fingerprint() != Phantom(10_000, 300, 300, 4).fingerprint()
