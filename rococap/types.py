@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -87,6 +87,12 @@ class Batch:
     attention_mask: Tensor  # int64 [batch, tokens]: 1 on the caption and its end token
     pixel_values: Tensor | None = None  # uint8 [batch, 3, height, width]
     features: Tensor | None = None  # float [batch, positions, width]
+
+    def pin_memory(self) -> Batch:
+        """In page-locked memory, from where a GPU copies while it computes. A DataLoader calls it."""
+        tensors = ("input_ids", "attention_mask", "pixel_values", "features")
+        held = {name: tensor for name in tensors if (tensor := getattr(self, name)) is not None}
+        return replace(self, **{name: tensor.pin_memory() for name, tensor in held.items()})
 
 
 @dataclass(frozen=True, slots=True)

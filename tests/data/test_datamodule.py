@@ -1,0 +1,167 @@
+"""Real images through real loaders, and through Lightning itself."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pytorch_lightning import LightningModule, Trainer
+from standin import Words
+
+from rococap.data.datamodule import CaptionData
+from rococap.data.dataset import pad
+from rococap.data.image import BytesImage, FileImage, read
+from rococap.data.rocov2 import RocoV2
+from rococap.data.subset import fixed_sample, subset
+from rococap.types import SPLITS, Example
+
+MINI = Path(__file__).parents[2] / "../shared/data/rocov2_mini"
+needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
+
+
+class Drawn:
+    """A source of small plain images: 50 to train, 9 to validate, 3 without captions to test."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.splits = {split: [] for split in SPLITS}
+        for split, count in zip(SPLITS, (50, 9, 3), strict=True):
+            for number in range(count):
+                path = folder / f"{split}{number}.png"
+                Image.new("L", (9, 9), number).save(path)
+                captions = () if split == "test" else ("word " * (number % 11 + 1),)
+                self.splits[split].append(Example(f"{split}{number}", FileImage(path), captions))
+
+    def examples(self, split):
+        return self.splits[split]
+
+    def fingerprint(self) -> str:
+        return "drawn"
+
+
+def data(source, **changes) -> CaptionData:
+    settings = {
+        "fraction": 1.0,
+        "subset_seed": 0,
+        "batch_size": 8,
+        "workers": 0,
+        "val_images": 500,
+        "max_tokens": 128,
+        "seed": 0,
+    }
+    return CaptionData(source, Words(), **(settings | changes))
+
+
+@needs_mini
+def test_batches_hold_what_the_dataset_says(caplog):
+    source = RocoV2(str(MINI))
+    with caplog.at_level(logging.INFO):
+        module = data(source, max_tokens=60)
+        batches = list(module.train_dataloader())
+    by_id = {example.id: example for example in source.examples("train")}
+    assert sorted(name for batch in batches for name in batch.ids) == sorted(by_id)
+    for batch in batches:
+        assert batch.pixel_values.dtype == torch.uint8
+        assert batch.input_ids.shape[1] == batch.attention_mask.sum(1).max()
+        for name, ids, mask, pixels in zip(
+            batch.ids, batch.input_ids, batch.attention_mask, batch.pixel_values, strict=True
+        ):
+            example = by_id[name]
+            assert ids[mask.bool()].tolist() == Words().tokens(example.captions[0], 60)[0]
+            assert np.array_equal(pixels.numpy(), Words().pixels(read(example.image)))
+    cut = sum(len(example.captions[0].split()) >= 60 for example in by_id.values())
+    assert f"train: {cut} of 179 captions were longer than 60 tokens and were cut" in caplog.messages
+
+
+def test_splits_are_taken_and_ordered_as_asked(tmp_path):
+    source = Drawn(tmp_path / "x")
+    module = data(source, fraction=0.5, val_images=4, subset_seed=7)
+    assert module.examples("train") == subset(source.examples("train"), 0.5, 7)
+    assert module.examples("valid") == fixed_sample(source.examples("valid"), 4, 7)
+    assert module.examples("test") == source.examples("test")
+    for split in ("valid", "test"):
+        loaded = [name for batch in module.loader(split, 2) for name in batch.ids]
+        assert loaded == [example.id for example in module.examples(split)]
+    assert data(source, val_images=None).examples("valid") == source.examples("valid")
+
+
+def test_a_split_is_prepared_when_it_is_needed(tmp_path):
+    source = Drawn(tmp_path / "x")
+    source.splits["test"][0] = Example("unreadable", BytesImage(b"", "an empty file"), ())
+    module = data(source)
+    list(module.train_dataloader()), list(module.val_dataloader())
+    assert [example.id for example in module.examples("test")] == ["test1", "test2"]
+
+
+def test_a_split_without_captions_has_no_real_token(tmp_path):
+    [batch] = data(Drawn(tmp_path / "x")).test_dataloader()
+    assert batch.input_ids.shape == (3, 1)
+    assert batch.attention_mask.sum() == 0
+
+
+def test_padding_is_told_by_the_mask_not_by_the_id():
+    ids, mask = pad([[5, 0], [1, 2, 3, 0], []], pad_token_id=0)
+    assert ids.tolist() == [[5, 0, 0, 0], [1, 2, 3, 0], [0, 0, 0, 0]]
+    assert mask.tolist() == [[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_give_the_same_batches(method, tmp_path):
+    module = data(Drawn(tmp_path / "x"))
+    alone = [(list(batch.ids), batch.input_ids, batch.pixel_values) for batch in module.train_dataloader()]
+    module.workers = 1 if method == "spawn" else 2
+    loader = module.train_dataloader()
+    loader.multiprocessing_context = method
+    for (ids, tokens, pixels), batch in zip(alone, loader, strict=True):
+        assert ids == list(batch.ids)
+        assert torch.equal(tokens, batch.input_ids) and torch.equal(pixels, batch.pixel_values)
+
+
+class Recorder(LightningModule):
+    """Notes which examples it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+        self.seen: dict[int, list[list[str]]] = {}
+
+    def training_step(self, batch, _):
+        assert batch.pixel_values.device == self.device
+        self.seen.setdefault(self.current_epoch, []).append(list(batch.ids))
+        return self.weight * batch.input_ids.float().mean()
+
+    def validation_step(self, batch, _):
+        pass
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_lightning_shuffles_each_epoch_anew_and_reproducibly(tmp_path):
+    def fit() -> dict[int, list[list[str]]]:
+        recorder = Recorder()
+        trainer = Trainer(
+            max_epochs=2, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False
+        )
+        trainer.fit(recorder, datamodule=data(Drawn(tmp_path / "x")))
+        return recorder.seen
+
+    seen = fit()
+    assert [sorted(itertools.chain(*epoch)) for epoch in seen.values()] == [sorted(f"train{n}" for n in range(50))] * 2
+    assert seen[0] != seen[1]
+    assert fit() == seen
+
+
+def test_two_processes_share_an_epoch(tmp_path):
+    module = data(Drawn(tmp_path / "x"))
+    shares = []
+    for rank in range(2):
+        module.trainer = type("Rank", (), {"global_rank": rank, "world_size": 2})()
+        shares.append([name for batch in module.train_dataloader() for name in batch.ids])
+    assert sorted(shares[0] + shares[1]) == sorted(f"train{n}" for n in range(50))
+    assert abs(len(shares[0]) - len(shares[1])) <= 1
