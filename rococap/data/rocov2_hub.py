@@ -1,0 +1,151 @@
+"""ROCOv2 from its Hugging Face mirror, eltorio/ROCOv2-radiology, through `datasets`.
+
+The mirror holds PNG re-encodings, the manual concepts only (an empty list as ['nan']), and no licence per image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from rococap.data.image import UnreadableImage
+from rococap.data.tables import bare_id
+from rococap.types import SPLITS, Concept, Example, Split, UserError
+
+log = logging.getLogger(__name__)
+
+MIRROR = "eltorio/ROCOv2-radiology"
+COLUMNS = ("image", "image_id", "caption", "cui")
+NAMES: dict[Split, str] = {"train": "train", "valid": "validation", "test": "test"}
+
+
+@dataclass(frozen=True, slots=True)
+class RowImage:
+    """The image of a row. The rows are memory-mapped by `datasets`; bytes are fetched when it is opened."""
+
+    rows: Any  # datasets.Dataset, images undecoded
+    number: int
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    def open(self) -> Image.Image:
+        image = self.rows[self.number]["image"]
+        if not image or not image["bytes"]:
+            raise UnreadableImage(f"{self}: the row has no image")
+        return Image.open(io.BytesIO(image["bytes"]))
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    examples: list[Example]
+    problems: dict[str, list[str]]
+    files: list[str]  # the hub's revision, or name, size and time of each parquet file
+
+
+class RocoV2Hub:
+    """The mirror's splits; `root` is a directory of its parquet files, or null for the hub and its cache.
+
+    A row with an empty caption is left out, and of rows with one id the first is kept; both are counted in the log.
+    """
+
+    def __init__(self, root: str | None) -> None:
+        self.root = Path(root).expanduser() if root else None
+        self._loaded: dict[Split, _Loaded] = {}
+
+    def examples(self, split: Split) -> list[Example]:
+        """A split in the mirror's order; raises UserError where it cannot be had."""
+        return self._split(split).examples
+
+    def problems(self, split: Split) -> Mapping[str, list[str]]:
+        """What was left out: a description -> the ids concerned."""
+        return self._split(split).problems
+
+    def fingerprint(self) -> str:
+        """Hex digest over the ids, captions and parquet files of all splits."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            loaded = self._split(split)
+            digest.update("\0".join((split, *loaded.files, "")).encode())
+            for example in loaded.examples:
+                digest.update("\0".join((example.id, *example.captions, "")).encode())
+        return digest.hexdigest()
+
+    def _split(self, split: Split) -> _Loaded:
+        if split not in SPLITS:
+            raise UserError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
+        if split not in self._loaded:
+            self._loaded[split] = self._load(split)
+            for problem, names in self._loaded[split].problems.items():
+                log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, ", ".join(names[:3]))
+        return self._loaded[split]
+
+    def _load(self, split: Split) -> _Loaded:
+        rows = self._rows(split)
+        where = f"{self.root or MIRROR}, {NAMES[split]}"
+        if absent := [column for column in COLUMNS if column not in rows.column_names]:
+            raise UserError(f"{where} has no column {absent[0]!r}; it has {', '.join(rows.column_names)}.")
+        table = rows.select_columns(["image_id", "caption", "cui"])[:]
+        examples: dict[str, Example] = {}
+        repeated, empty = [], []
+        for number, (name, caption, cuis) in enumerate(zip(*table.values(), strict=True)):
+            name, caption = bare_id(name), (caption or "").strip()
+            if name in examples:
+                repeated.append(name)
+            elif not caption:
+                empty.append(name)
+            else:
+                concepts = tuple(Concept(cui, manual=True) for cui in cuis or () if cui != "nan")
+                examples[name] = Example(name, RowImage(rows, number, f"{where}, {name}"), (caption,), concepts)
+        if not examples:
+            raise UserError(f"{where} has no row with a caption.")
+        found = {"rows repeat an id; the first of each is kept": repeated, "captions are empty; left out": empty}
+        problems = {what: names for what, names in found.items() if names}
+        return _Loaded(list(examples.values()), problems, self._files(split, rows))
+
+    def _rows(self, split: Split) -> Any:
+        """datasets.Dataset of a split, images undecoded."""
+        try:
+            import datasets
+        except ImportError as error:
+            raise UserError('data=rocov2_hub needs the package datasets: pip install -e ".[hub]"') from error
+        try:
+            if self.root is None:
+                rows = datasets.load_dataset(MIRROR, split=NAMES[split])
+            else:
+                files = {NAMES[split]: [str(path) for path in self._parquet(split)]}
+                rows = datasets.load_dataset("parquet", data_files=files, split=NAMES[split])
+        except UserError:
+            raise
+        except Exception as error:  # the hub's client, its cache and Arrow each have errors of their own
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            raise UserError(
+                f"{self.root or MIRROR} could not be read by datasets ({reason}).\n"
+                "Check the connection, or give a directory of the mirror's parquet files with data.root=DIR."
+            ) from error
+        return rows.cast_column("image", datasets.Image(decode=False)) if "image" in rows.column_names else rows
+
+    def _parquet(self, split: Split) -> list[Path]:
+        assert self.root is not None
+        files = sorted(
+            path for folder in (self.root, self.root / "data") for path in folder.glob(f"{NAMES[split]}-*.parquet")
+        )
+        if not files:
+            raise UserError(
+                f"{self.root} holds no {NAMES[split]}-*.parquet, nor does its folder data.\n"
+                f"Download them from https://huggingface.co/datasets/{MIRROR}, or leave data.root out."
+            )
+        return files
+
+    def _files(self, split: Split, rows: Any) -> list[str]:
+        if self.root is None:  # a cache's folder is named after the hub's revision
+            return sorted({Path(file["filename"]).parent.name for file in rows.cache_files})
+        return [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self._parquet(split)]
