@@ -62,10 +62,7 @@ class CaptionModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def features(self, batch: Batch) -> Tensor:
-        """What the vision tower makes of the batch, computed now unless it was before."""
-        if batch.features is not None:
-            return batch.features
-        assert batch.pixel_values is not None
+        """What the vision tower makes of the batch."""
         return self.captioner.encode(batch.pixel_values)
 
     def on_train_epoch_start(self) -> None:

@@ -80,19 +80,17 @@ class Processor(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """Examples on their way into a model: pixels, or features where these were computed before."""
+    """Examples on their way into a model."""
 
     ids: Sequence[str]
     input_ids: Tensor  # int64 [batch, tokens]: caption, end token, padding on the right
     attention_mask: Tensor  # int64 [batch, tokens]: 1 on the caption and its end token
-    pixel_values: Tensor | None = None  # uint8 [batch, 3, height, width]
-    features: Tensor | None = None  # float [batch, positions, width]
+    pixel_values: Tensor  # uint8 [batch, 3, height, width]
 
     def pin_memory(self) -> Batch:
         """In page-locked memory, from where a GPU copies while it computes. A DataLoader calls it."""
-        tensors = ("input_ids", "attention_mask", "pixel_values", "features")
-        held = {name: tensor for name in tensors if (tensor := getattr(self, name)) is not None}
-        return replace(self, **{name: tensor.pin_memory() for name, tensor in held.items()})
+        tensors = ("input_ids", "attention_mask", "pixel_values")
+        return replace(self, **{name: getattr(self, name).pin_memory() for name in tensors})
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,12 @@ class Captioner(nn.Module, ABC):
         raise TypeError(f"{type(self).__name__} has no cross-attention to show")
 
     @abstractmethod
-    def save_base(self, folder: Path) -> None:
-        """Write `network`, trained in full, and its processor in Hugging Face's format."""
+    def save_network(self, folder: Path) -> None:
+        """Write `network` whole, in Hugging Face's format."""
+
+    @abstractmethod
+    def save_settings(self, folder: Path) -> None:
+        """Write what goes with the weights: tokenizer, image processor, generation settings."""
 
     def train(self, mode: bool = True) -> Captioner:
         """Set the mode; a frozen tower stays in eval mode, since its dropout would only add noise."""

@@ -147,9 +147,11 @@ class ViTGPT2(Captioner):
         maps = torch.stack(layers).float().mean(dim=(0, 2))  # [batch, tokens, positions]
         return maps[:, :, 1:]  # the first position is ViT's class token
 
-    def save_base(self, folder: Path) -> None:
-        self.model.generation_config = self.generation
+    def save_network(self, folder: Path) -> None:
         self.model.save_pretrained(folder)
+
+    def save_settings(self, folder: Path) -> None:
+        self.generation.save_pretrained(folder)
         self.processor.tokenizer.save_pretrained(folder)
         self.settings.save(folder)
 

@@ -1,0 +1,68 @@
+"""What a Trainer tells the run folder."""
+
+from __future__ import annotations
+
+import logging
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+
+from rococap.environment import peak_memory
+from rococap.records import Clock, RunFolder
+
+log = logging.getLogger(__name__)
+
+
+class Records(Callback):
+    """Keeps metrics.csv and run.json up to date, and logs a line an epoch."""
+
+    def __init__(self, folder: RunFolder, checkpoints: ModelCheckpoint, clock: Clock) -> None:
+        self.folder = folder
+        self.checkpoints = checkpoints
+        self.clock = clock
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._note(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Before the checkpoint is saved, so that no saved epoch lacks its row.
+        if not trainer.is_global_zero:
+            return
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "train/loss_step"}
+        values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row = {"step": float(trainer.global_step), **values, "wall_seconds": self.clock.seconds()}
+        self.folder.add_metrics(trainer.current_epoch, row)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
+        log.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._note(trainer)
+
+    def _note(self, trainer: pl.Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        best = self.checkpoints.best_model_path
+        score = self.checkpoints.best_model_score
+        self.folder.note(
+            epochs_done=trainer.current_epoch,
+            epochs=trainer.max_epochs,
+            step=trainer.global_step,
+            best_checkpoint=f"checkpoints/{best.replace(chr(92), '/').rpartition('/')[2]}" if best else None,
+            best_score=None if score is None else float(score),
+            monitor=self.checkpoints.monitor,
+            wall_seconds=self.clock.seconds(),
+            peak_memory=peak_memory(trainer.strategy.root_device.type),
+        )
+
+
+def checkpoints(folder: RunFolder, monitor: str) -> ModelCheckpoint:
+    """One checkpoint an epoch and `last.ckpt`; the best is that of `monitor`: least for a loss, else most."""
+    return ModelCheckpoint(
+        dirpath=folder.checkpoints,
+        filename="{epoch:02d}",
+        monitor=monitor,
+        mode="min" if monitor.endswith("loss") else "max",
+        save_top_k=-1,
+        save_last=True,
+        save_on_train_epoch_end=True,
+    )

