@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
+from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.metrics.base import Metric
 from rococap.models.base import Captioner
 from rococap.module import captioner_state
@@ -41,6 +42,29 @@ def evaluate(run: Path, split: Split) -> list[Row]:
     precision: Precision = instantiate(cfg.precision)
     caption_split(captioner, build_data(cfg, captioner), split, folder, cfg.decoding, precision, device)
     return score_split(folder, split, instantiate(cfg.metrics))
+
+
+def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, str | UnreadableImage]]:
+    """Each image file with its caption by the run's best checkpoint, or with what is wrong with it.
+
+    Raises:
+        UserError: the folder is no run's, or has no checkpoint yet.
+    """
+    folder = RunFolder(run)
+    cfg = folder.config
+    captioner = best_captioner(folder)
+    device = device_type(cfg.trainer.accelerator)
+    captioner.to(device)
+    precision: Precision = instantiate(cfg.precision)
+    options = {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams}
+    for image in images:
+        try:
+            pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image))))[None].to(device)
+        except UnreadableImage as error:
+            yield image, error
+            continue
+        with torch.inference_mode(), precision.autocast(device):
+            yield image, captioner.generate(captioner.encode(pixels), **options)[0]
 
 
 def build_captioner(cfg: DictConfig) -> Captioner:

@@ -32,6 +32,7 @@ def wandb_logger(
 
     if mode == "auto":
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
+    wandb.setup(settings=wandb.Settings(silent=True))
     # The same id again, so that a run that goes on stays one run on the dashboard.
     identity = folder.state.get("wandb_id") or secrets.token_hex(4)
     folder.note(wandb_id=identity)

@@ -8,7 +8,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rococap.data.image import SUFFIXES, FileImage, ZipImage
 from rococap.data.tables import bare_id
@@ -21,6 +21,7 @@ SPLIT_WORDS = {
     "valid": {"valid", "val", "validation"},
     "test": {"test", "testing"},
 }
+OUTSIDE = re.compile(r"^([A-Za-z]:)?[/\\]|(^|[/\\])\.\.([/\\]|$)")  # a path that would leave the archive's folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +120,14 @@ def _in_zip(archive: Path) -> Iterator[tuple[str, StoredImage]]:
             f"{archive} cannot be read ({error}; {archive.stat().st_size:,} bytes): is it truncated?\n"
             "Download it again; Zenodo's page shows its size and MD5 sum."
         ) from error
-    outside = [member.filename for member in members if _points_outside(member.filename)]
-    if outside:
-        log.warning(
-            "%s: %d members point outside of the archive and are left out (%s)", archive, len(outside), outside[0]
-        )
-    for member in members:
-        path = PurePosixPath(member.filename)
-        if _is_image(path.name) and "__MACOSX" not in path.parts and not _points_outside(member.filename):
-            yield bare_id(path.name), StoredImage(ZipImage(archive, member.filename), f"{member.CRC:08x}")
+    inside = [member for member in members if not OUTSIDE.search(member.filename)]
+    if outside := len(members) - len(inside):
+        log.warning("%s: %d members point outside of the archive and are left out", archive, outside)
+    for member in inside:
+        folder, _, name = member.filename.rpartition("/")
+        if _is_image(name) and not folder.startswith("__MACOSX"):
+            yield bare_id(name), StoredImage(ZipImage(archive, member.filename), f"{member.CRC:08x}")
 
 
 def _is_image(name: str) -> bool:
     return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
-
-
-def _points_outside(member: str) -> bool:
-    path = PurePosixPath(member.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts

@@ -92,7 +92,7 @@ class ByName(Generic[T]):
         """The key under which `name` is listed."""
         if name in self.entries:
             return name
-        return self._unpadded.get(_unpad(name))
+        return self._unpadded.get(_unpad(name)) if self.entries else None
 
     def get(self, name: str, default: T) -> T:
         """The entry of `name`."""

@@ -80,9 +80,7 @@ def refuse_missing_gradients(captioner: Captioner) -> None:
 
 def _refuse_frozen_random(captioner: Captioner) -> None:
     trains = {
-        _plain(name)
-        for name, p in captioner.network.named_parameters()
-        if p.requires_grad and ".lora_" not in name
+        _plain(name) for name, p in captioner.network.named_parameters() if p.requires_grad and ".lora_" not in name
     }
     frozen = sorted(captioner.new - trains)
     if frozen:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import pickle
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -27,6 +30,7 @@ from rococap.types import UserError
 if "TRANSFORMERS_VERBOSITY" not in os.environ:  # its warnings speak of choices that are made, and tested, here
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
 
 
 def load_whole(path: str) -> tuple[VisionEncoderDecoderModel, frozenset[str]]:
@@ -90,6 +94,11 @@ def load_image_settings(path: str) -> ImageSettings:
     return image_settings(config, f"{path}/preprocessor_config.json")
 
 
+def place(path: str) -> str:
+    """A directory's absolute path, so that it opens from anywhere; a name on the hub as it is."""
+    return str(Path(path).resolve()) if Path(path).is_dir() else path
+
+
 def _config(path: str) -> PretrainedConfig:
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
         raise UserError(f"{path}: the directory holds no model (no config.json).")
@@ -119,7 +128,7 @@ def _answers(path: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
         if Path(path).is_dir():
             raise UserError(f"{path}: the directory cannot be loaded as a model: {reason}") from error

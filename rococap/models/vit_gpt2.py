@@ -14,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 
 from rococap.models.base import Captioner
-from rococap.models.hub import load_gpt2, load_image_settings, load_tokenizer, load_vit, load_whole
+from rococap.models.hub import load_gpt2, load_image_settings, load_tokenizer, load_vit, load_whole, place
 from rococap.models.processor import HFProcessor, ImageSettings
 
 _WHOLE = """\
@@ -43,7 +43,7 @@ def published(path: str) -> ViTGPT2:
         UserError: not a VisionEncoderDecoder checkpoint, or the hub cannot be reached.
     """
     model, new = load_whole(path)
-    return ViTGPT2(model, load_image_settings(path), load_tokenizer(path), new, _WHOLE.format(path=path))
+    return ViTGPT2(model, load_image_settings(path), load_tokenizer(path), new, _WHOLE.format(path=place(path)))
 
 
 def fresh(encoder: str, decoder: str) -> ViTGPT2:
@@ -61,7 +61,7 @@ def fresh(encoder: str, decoder: str) -> ViTGPT2:
     model = VisionEncoderDecoderModel(encoder=vision, decoder=language)
     new = {f"encoder.{name}" for name in new_vision} | {f"decoder.{name}" for name in new_language}
     new |= {name for name, _ in model.named_parameters() if name.startswith("enc_to_dec_proj.")}
-    code = _PARTS.format(encoder=encoder, decoder=decoder)
+    code = _PARTS.format(encoder=place(encoder), decoder=place(decoder))
     return ViTGPT2(model, load_image_settings(encoder), load_tokenizer(decoder), frozenset(new), code)
 
 

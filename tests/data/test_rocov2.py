@@ -222,10 +222,11 @@ def test_a_folder_above_the_data_is_recognised(copy):
 
 def test_members_that_point_outside_are_left_out(copy, caplog):
     with zipfile.ZipFile(copy / "valid_images.zip", "a") as archive:
-        archive.writestr("../../evil.jpg", b"x")
+        for name in ("../../evil.jpg", "/evil.jpg", "valid/../../evil.jpg", "..\\evil.jpg", "C:\\evil.jpg"):
+            archive.writestr(name, b"x")
     with caplog.at_level(logging.WARNING):
         assert len(RocoV2(str(copy)).examples("valid")) == 34
-    assert "point outside" in caplog.text
+    assert "5 members point outside" in caplog.text
 
 
 def test_the_fingerprint_follows_ids_captions_and_images(copy):

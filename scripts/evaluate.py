@@ -1,0 +1,33 @@
+"""Caption a split with a run's best checkpoint and score it: `python scripts/evaluate.py --run DIR --split test`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from rich.console import Console
+
+from rococap.cli import user_errors
+from rococap.types import SPLITS
+
+
+@user_errors()
+def main() -> None:
+    """Writes predictions/<split>.jsonl and the split's rows of evaluation_results.csv into the run's folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a run's folder, such as multirun/NAME")
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+    from rococap.evaluation import evaluate
+    from rococap.results import table
+
+    rows = evaluate(arguments.run, arguments.split)
+    if rows:
+        Console().print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
