@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
@@ -56,7 +57,7 @@ class CaptionModule(pl.LightningModule):
         self.captions: dict[str, str] = {}
         self.gradients_seen = False
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self.build_optimizer(parameter_groups(self.captioner))
         schedule = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -75,7 +76,8 @@ class CaptionModule(pl.LightningModule):
         self.train_loss.update(mean, tokens)
         self.log("train/loss_step", mean, batch_size=len(batch.ids))
         self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
-        return loss / _NOMINAL_TOKENS
+        scaled: Tensor = loss / _NOMINAL_TOKENS
+        return scaled
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Make the gradient that of the mean over all real tokens of this step.

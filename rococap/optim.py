@@ -25,14 +25,17 @@ def parameter_groups(module: nn.Module) -> list[dict[str, Any]]:
 
 def linear(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
     """Up from 0 during the first `warmup` share of all steps, then straight down to 0."""
-    return get_linear_schedule_with_warmup(optimizer, round(warmup * total_steps), total_steps)
+    schedule: LambdaLR = get_linear_schedule_with_warmup(optimizer, round(warmup * total_steps), total_steps)
+    return schedule
 
 
 def cosine(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
     """Up from 0 during the first `warmup` share of all steps, then down to 0 along half a cosine."""
-    return get_cosine_schedule_with_warmup(optimizer, round(warmup * total_steps), total_steps)
+    schedule: LambdaLR = get_cosine_schedule_with_warmup(optimizer, round(warmup * total_steps), total_steps)
+    return schedule
 
 
 def constant(optimizer: Optimizer, total_steps: int, *, warmup: float) -> LambdaLR:
     """Up from 0 during the first `warmup` share of all steps, then level."""
-    return get_constant_schedule_with_warmup(optimizer, round(warmup * total_steps))
+    schedule: LambdaLR = get_constant_schedule_with_warmup(optimizer, round(warmup * total_steps))
+    return schedule

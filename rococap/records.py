@@ -44,7 +44,7 @@ class ClaimFolder(Callback):
                 path = new_folder(path)
                 with open_dict(config):
                     config.hydra.run.dir = str(path)
-            recipe = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+            recipe = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
             folder = claim(path, recipe)
             if folder.state.get("state") == "finished":
                 show(folder)
@@ -93,7 +93,7 @@ class RunFolder:
 
     def best_checkpoint(self) -> Path:
         """The checkpoint that is evaluated; raises UserError if the run has none."""
-        name = self.state.get("best_checkpoint")
+        name: str | None = self.state.get("best_checkpoint")
         if name is None or not (self.path / name).is_file():
             raise UserError(f"{self.path} has no checkpoint yet: let the run finish an epoch first.")
         return self.path / name

@@ -62,7 +62,10 @@ class Source(Protocol):
 class Processor(Protocol):
     """Image size and tokenizer of a model: it travels to the data, picklable and without weights."""
 
-    image_size: tuple[int, int]  # height, width
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        ...
 
     def pixels(self, image: Image) -> np.ndarray:
         """An RGB image resized to `uint8 [3, height, width]`; scaling and normalising happen in the model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ class Captioner(nn.Module, ABC):
     """
 
     processor: Processor
-    network: nn.Module
+    network: Any
     new: frozenset[str]
     base_code: str
 

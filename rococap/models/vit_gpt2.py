@@ -68,6 +68,7 @@ def fresh(encoder: str, decoder: str) -> ViTGPT2:
 class ViTGPT2(Captioner):
     """A VisionEncoderDecoderModel behind the three verbs."""
 
+    processor: HFProcessor
     mean: Tensor
     std: Tensor
 
@@ -82,9 +83,7 @@ class ViTGPT2(Captioner):
         super().__init__()
         self.network = network
         self.settings = settings
-        self.processor: HFProcessor = HFProcessor(
-            settings.size, settings.resample, tokenizer, network.config.decoder.n_positions
-        )
+        self.processor = HFProcessor(settings.size, settings.resample, tokenizer, network.config.decoder.n_positions)
         self.new = new
         self.base_code = base_code
         # Old checkpoints keep the start token in the config, newer ones in the generation config.
@@ -106,16 +105,18 @@ class ViTGPT2(Captioner):
     def model(self) -> VisionEncoderDecoderModel:
         """The VisionEncoderDecoderModel itself, whether or not PEFT is around it."""
         inner = self.network.get_base_model() if hasattr(self.network, "get_base_model") else self.network
-        return inner  # type: ignore[return-value]
+        return inner
 
     @property
     def tower(self) -> nn.Module:
-        return self.model.encoder
+        encoder: nn.Module = self.model.encoder
+        return encoder
 
     def encode(self, pixel_values: Tensor) -> Tensor:
         pixels = (pixel_values.float() - self.mean) / self.std
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.tower_trains):
-            return self.tower(pixel_values=pixels).last_hidden_state  # type: ignore[no-any-return]
+            features: Tensor = self.tower(pixel_values=pixels).last_hidden_state
+        return features
 
     def forward(self, features: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self._decode(features, input_ids).last_hidden_state  # [batch, tokens, width]
@@ -160,7 +161,7 @@ class ViTGPT2(Captioner):
         model = self.model
         start = input_ids.new_full((len(input_ids), 1), self.start_token_id)
         context = model.enc_to_dec_proj(features) if hasattr(model, "enc_to_dec_proj") else features
-        return model.decoder.transformer(  # type: ignore[no-any-return]
+        return model.decoder.transformer(
             input_ids=torch.cat([start, input_ids[:, :-1]], dim=1),
             encoder_hidden_states=context,
             use_cache=False,
