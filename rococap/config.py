@@ -8,7 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
 from omegaconf import MISSING
+
+from rococap.types import UserError
 
 
 @dataclass
@@ -51,6 +55,16 @@ class RunConfig:
 
 
 _ROOT = "run_config"  # as conf/train.yaml names it
+
+
+def build(node: Any, **arguments: Any) -> Any:
+    """Instantiate a `_target_` node; a UserError of its target comes out as itself, not wrapped by Hydra."""
+    try:
+        return instantiate(node, **arguments)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
 
 
 def register() -> None:

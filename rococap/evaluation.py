@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 
+from rococap.config import build
 from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.metrics.base import Metric
 from rococap.models.base import Captioner
@@ -20,7 +20,7 @@ from rococap.precision import Precision, device_type
 from rococap.predictions import PredictionWriter, read_predictions
 from rococap.records import RunFolder
 from rococap.results import FILE, Row, read_results, score_predictions, write_results
-from rococap.types import Prediction, Split
+from rococap.types import Prediction, Source, Split
 
 if TYPE_CHECKING:
     from rococap.data.datamodule import CaptionData
@@ -36,12 +36,12 @@ def evaluate(run: Path, split: Split) -> list[Row]:
     """
     folder = RunFolder(run)
     cfg = folder.config
-    captioner = best_captioner(folder)
+    data = build_data(cfg, build(cfg.data.source), captioner := best_captioner(folder))
     device = device_type(cfg.trainer.accelerator)
     captioner.to(device)
-    precision: Precision = instantiate(cfg.precision)
-    caption_split(captioner, build_data(cfg, captioner), split, folder, cfg.decoding, precision, device)
-    return score_split(folder, split, instantiate(cfg.metrics))
+    precision: Precision = build(cfg.precision)
+    caption_split(captioner, data, split, folder, cfg.decoding, precision, device)
+    return score_split(folder, split, build(cfg.metrics))
 
 
 def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, str | UnreadableImage]]:
@@ -55,7 +55,7 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
     captioner = best_captioner(folder)
     device = device_type(cfg.trainer.accelerator)
     captioner.to(device)
-    precision: Precision = instantiate(cfg.precision)
+    precision: Precision = build(cfg.precision)
     options = {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams}
     for image in images:
         try:
@@ -70,18 +70,18 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
 def build_captioner(cfg: DictConfig) -> Captioner:
     """The recipe's network, adapted as the recipe says, with the weights it starts from."""
     torch.manual_seed(cfg.seed)  # new modules have the same random values in every process
-    captioner: Captioner = instantiate(cfg.model)
-    adapt: Callable[[Captioner], None] = instantiate(cfg.lora, _convert_="all")
+    captioner: Captioner = build(cfg.model)
+    adapt: Callable[[Captioner], None] = build(cfg.lora, _convert_="all")
     adapt(captioner)
     return captioner
 
 
-def build_data(cfg: DictConfig, captioner: Captioner) -> CaptionData:
+def build_data(cfg: DictConfig, source: Source, captioner: Captioner) -> CaptionData:
     """The recipe's dataset, as the captioner's processor wants it."""
     from rococap.data.datamodule import CaptionData
 
     settings = {key: cfg.data[key] for key in cfg.data if key not in {"source", "root"}}
-    return CaptionData(instantiate(cfg.data.source), captioner.processor, seed=cfg.seed, **settings)
+    return CaptionData(source, captioner.processor, seed=cfg.seed, **settings)
 
 
 def best_captioner(folder: RunFolder) -> Captioner:
@@ -143,7 +143,7 @@ def scorer(cfg: DictConfig) -> Callable[[Any, Any], dict[str, float]] | None:
         return None
     from rococap.metrics.scoring import ready, score
 
-    metrics: dict[str, Metric] = instantiate(cfg.metrics)
+    metrics: dict[str, Metric] = build(cfg.metrics)
     ready(metrics)
     return lambda predictions, references: score(metrics, predictions, references).corpus
 

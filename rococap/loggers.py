@@ -32,11 +32,10 @@ def wandb_logger(
 
     if mode == "auto":
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
-    wandb.setup(settings=wandb.Settings(silent=True))
     # The same id again, so that a run that goes on stays one run on the dashboard.
     identity = folder.state.get("wandb_id") or secrets.token_hex(4)
     folder.note(wandb_id=identity)
-    return WandbLogger(
+    logger = WandbLogger(
         name=str(recipe["name"]),
         project=project,
         save_dir=str(folder.path),
@@ -46,3 +45,5 @@ def wandb_logger(
         config=recipe,
         settings=wandb.Settings(silent=True, console="off"),
     )
+    logger._wandb_init.pop("anonymous", None)  # Lightning still passes it, and wandb warns of it
+    return logger

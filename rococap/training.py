@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 
 from rococap import evaluation
 from rococap.callbacks import Records, checkpoints
 from rococap.cli import continue_command
+from rococap.config import build
 from rococap.environment import environment, peak_memory
 from rococap.models.audit import audit, table
 from rococap.models.export import export
@@ -60,14 +60,16 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock) -> None:
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
     device = device_type(cfg.trainer.accelerator)
-    precision = instantiate(cfg.precision)
+    precision = build(cfg.precision)
     arithmetic = precision.lightning(device)
     scorer = evaluation.scorer(cfg)
     recipe = evaluation.recipe(cfg)
-    loggers = [build(folder, recipe) for build in instantiate(cfg.logger).values()]
+    loggers = [logger(folder, recipe) for logger in build(cfg.logger).values()]
+    source = build(cfg.data.source)
+    source.examples("train")  # a missing dataset is said before a model is loaded
     captioner = evaluation.build_captioner(cfg)
     parts = audit(captioner)
-    data = evaluation.build_data(cfg, captioner)
+    data = evaluation.build_data(cfg, source, captioner)
     folder.write_json("environment.json", environment(_conf(), device, data.fingerprint))
     data.examples("train"), data.examples("valid")  # images and tokens are made ready before anything runs
     console.print(table(parts))
@@ -75,27 +77,28 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock) -> None:
     saves = checkpoints(folder, monitor)
     module = CaptionModule(
         captioner,
-        instantiate(cfg.optimizer),
-        instantiate(cfg.scheduler),
+        build(cfg.optimizer),
+        build(cfg.scheduler),
         scorer,
         {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams},
         cfg.seed,
     )
-    trainer: pl.Trainer = instantiate(
+    trainer: pl.Trainer = build(
         cfg.trainer,
         precision=arithmetic,
-        callbacks=[*instantiate(cfg.callbacks).values(), Records(folder, saves, clock), saves],
+        callbacks=[*build(cfg.callbacks).values(), Records(folder, saves, clock), saves],
         logger=loggers,
         default_root_dir=str(folder.path),
         enable_model_summary=False,
         num_sanity_val_steps=0,
+        use_distributed_sampler=False,  # the data's own sampler shares batches out
     )
     trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
     evaluation.load_best(captioner, folder)
     export(captioner, folder.path)
     captioner.to(trainer.strategy.root_device)
     evaluation.caption_split(captioner, data, "test", folder, cfg.decoding, precision, device)
-    rows = evaluation.score_split(folder, "test", instantiate(cfg.metrics))
+    rows = evaluation.score_split(folder, "test", build(cfg.metrics))
     folder.note(peak_memory=peak_memory(device))
     _summarise(trainer, rows)
 

@@ -48,15 +48,15 @@ def audit(captioner: Captioner) -> list[Part]:
 
 
 def table(parts: Iterable[Part]) -> Table:
-    """The audit as people read it."""
+    """The audit as people read it; MiB is what training holds: weights, gradients and AdamW's moments."""
     parts = list(parts)
     view = Table(title="What trains", title_justify="left", show_footer=True)
     trainable, total = sum(p.trainable for p in parts), sum(p.parameters for p in parts)
-    view.add_column("part", footer="all")
+    view.add_column("part", footer="all", no_wrap=True)
     view.add_column("state", footer=f"{trainable / total:.2%} trains")
     view.add_column("parameters", justify="right", footer=f"{total:,}")
     view.add_column("trainable", justify="right", footer=f"{trainable:,}")
-    view.add_column("MiB to train", justify="right", footer=f"{sum(p.bytes for p in parts) / _MEBI:,.1f}")
+    view.add_column("MiB", justify="right", footer=f"{sum(p.bytes for p in parts) / _MEBI:,.1f}")
     for part in parts:
         style = None if part.trainable else "dim"
         cells = (part.name, part.state, f"{part.parameters:,}", f"{part.trainable:,}", f"{part.bytes / _MEBI:,.1f}")

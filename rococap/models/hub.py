@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import warnings
@@ -27,10 +28,13 @@ from transformers.image_processing_base import ImageProcessingMixin
 from rococap.models.processor import ImageSettings, image_settings
 from rococap.types import UserError
 
+log = logging.getLogger(__name__)
+
 if "TRANSFORMERS_VERBOSITY" not in os.environ:  # its warnings speak of choices that are made, and tested, here
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)  # its retries; the outcome is told below
 
 
 def load_whole(path: str) -> tuple[VisionEncoderDecoderModel, frozenset[str]]:
@@ -124,6 +128,8 @@ def _without_generation(config: PretrainedConfig) -> PretrainedConfig:
 @contextmanager
 def _answers(path: str) -> Iterator[None]:
     """Turn what can go wrong while loading into one answer."""
+    if not Path(path).is_dir():
+        log.info("asking the Hugging Face hub for %s", path)
     try:
         yield
     except UserError:
