@@ -38,22 +38,30 @@ TRAIN, TEST = 1, 2  # seeds of pictures
 
 
 class Scenes(Dataset[Picture]):
-    """`count` pictures, drawn when asked for; where `ramp` is given, each a little harder until picture `ramp`."""
+    """`count` pictures, drawn when asked for.
 
-    def __init__(self, seed: int, count: int, ramp: int = 0) -> None:
-        self.seed, self.count, self.ramp = seed, count, ramp
+    In a lesson the first fifth grows harder, and crowds of five scenes give way to single ones: a crowd teaches five
+    places at the price of one picture. Otherwise all are hard and single.
+    """
+
+    def __init__(self, seed: int, count: int, lesson: bool) -> None:
+        self.seed, self.count, self.lesson = seed, count, lesson
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Picture:
-        return draw(self.seed, index, min(index / self.ramp, 1.0) if self.ramp else 1.0)
+        if not self.lesson:
+            return draw(self.seed, index)
+        done = index / self.count
+        crowded = np.random.default_rng((self.seed, index, 1)).random() > done
+        return draw(self.seed, index, hardness=min(5 * done, 1.0), crowd=5 if crowded else 1)
 
 
 def build_tokenizer(vocabulary: int) -> Tokens:
     """Byte-level BPE: whole words for the scenes and for a list of common radiology words, any text by its bytes."""
     words = (Path(__file__).parent / "tokenizer_words.txt").read_text().split()
-    scenes = [draw(TRAIN, index).caption for index in range(1000)]
+    scenes = [draw(TRAIN, index).captions[0] for index in range(1000)]
     common = [text for word in words for text in (f" {word}", f" {word}", word.capitalize())]
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -84,10 +92,11 @@ def build_model(tokenizer: Tokens) -> Model:
     for config in (model.config, model.generation_config):
         config.decoder_start_token_id = config.bos_token_id = config.eos_token_id = config.pad_token_id = end
     with torch.no_grad():
-        positions = model.encoder.embeddings.position_embeddings
-        positions[0, 1:] = 0.5 * sine_cosine(14, 128)
-        # Words that no scene uses keep these values: they must lie far enough apart for an adapter to tell them apart.
-        model.decoder.transformer.wte.weight.normal_(0, 0.05)
+        embeddings = model.encoder.embeddings
+        embeddings.position_embeddings[0, 1:] = 0.5 * sine_cosine(14, 128)
+        embeddings.patch_embeddings.projection.weight.copy_(cosines(16, 128))
+        # Words that no scene uses keep these values: far enough apart for an adapter to tell them from each other.
+        model.decoder.transformer.wte.weight.normal_(0, 0.1)
     return model
 
 
@@ -101,6 +110,24 @@ def sine_cosine(side: int, width: int) -> Tensor:
     axis = torch.cat([angles.sin(), angles.cos()], dim=1)  # [side, width / 2]
     rows = axis[:, None].expand(side, side, -1)
     return torch.cat([rows, rows.transpose(0, 1)], dim=2).reshape(side * side, width)
+
+
+def cosines(side: int, width: int) -> Tensor:
+    """Filters [width, 3, side, side] of a patch embedding: low frequencies of a discrete cosine transform.
+
+    They keep shapes and drop most of the grain, which random filters take thousands of pictures to learn. All are
+    orthonormal but the first, the mean, which is weak: else it would drown the others.
+    """
+    at = torch.arange(side)
+    basis = torch.stack([(torch.pi * (at + 0.5) * k / side).cos() for k in range(side)])
+    basis = F.normalize(basis, dim=1)
+    order = sorted(((u, v) for u in range(side) for v in range(side)), key=lambda uv: (sum(uv), uv))
+    planes = torch.stack([basis[u][:, None] * basis[v] for u, v in order])  # [side * side, side, side]
+    colours = F.normalize(torch.tensor([[1.0, 1, 1], [1, -1, 0], [1, 1, -2]]), dim=1)[..., None, None]
+    counts = (width - 20, 10, 10)  # lightness, red against green, yellow against blue
+    filters = [colour * planes[:count, None] for colour, count in zip(colours, counts, strict=True)]
+    filters[0][0] *= 0.1
+    return torch.cat(filters)
 
 
 def pixels_of(pictures: Sequence[Picture]) -> Tensor:
@@ -118,31 +145,33 @@ class PatchReader(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.covered = nn.Linear(width, 1)
+        self.cover = nn.Linear(width, 64)
         self.readers = nn.ModuleDict({fact: nn.Linear(width, len(values)) for fact, values in self.facts.items()})
 
     def forward(self, features: Tensor, pictures: Sequence[Picture]) -> Tensor:
-        """Mean loss for features [pictures, 1 + 196, width]: covered or not, and the facts where covered."""
-        covered = torch.from_numpy(np.stack([p.patches for p in pictures])).flatten(1).float()  # [pictures, 196]
+        """Mean loss for features [pictures, 1 + 196, width]: the shapes' outlines, and their facts where they are."""
+        cover = torch.from_numpy(np.stack([p.cover for p in pictures])).float()
+        cover = F.unfold(cover[:, None], 8, stride=8).transpose(1, 2)  # [pictures, 196, 64]
         patches = features[:, 1:]
-        loss = F.binary_cross_entropy_with_logits(self.covered(patches)[..., 0], covered, pos_weight=torch.tensor(5.0))
-        row, _ = here = covered.nonzero(as_tuple=True)
+        loss = 3 * F.binary_cross_entropy_with_logits(self.cover(patches), cover, pos_weight=torch.tensor(3.0))
+        owner = torch.from_numpy(np.stack([p.owner for p in pictures])).flatten(1).long()  # [pictures, 196]
+        first = torch.tensor([0, *(len(p.scenes) for p in pictures[:-1])]).cumsum(0)[:, None]
+        here = owner >= 0
+        scene = (owner + first)[here]
         for fact, values in self.facts.items():
-            truth = [values.index(said) if (said := getattr(p.scene, fact)) else 0 for p in pictures]
-            loss = loss + 0.25 * F.cross_entropy(self.readers[fact](patches[here]), torch.tensor(truth)[row])
+            truth = [values.index(said) if (said := getattr(s, fact)) else 0 for p in pictures for s in p.scenes]
+            loss = loss + 0.25 * F.cross_entropy(self.readers[fact](patches[here]), torch.tensor(truth)[scene])
         return loss
 
 
 def train(model: Model, tokenizer: Tokens, images: int, batch: int) -> None:
-    """One pass over `images` pictures, each seen once, the first fifth of them easier than the rest."""
+    """One pass over `images` pictures, each seen once."""
     reader = PatchReader(model.config.encoder.hidden_size)
-    loader = DataLoader(
-        Scenes(TRAIN, images, ramp=images // 5), batch, num_workers=1, prefetch_factor=8, collate_fn=list
-    )
+    pictures_in_turn = Scenes(TRAIN, images, lesson=True)
+    loader = DataLoader(pictures_in_turn, batch, num_workers=1, prefetch_factor=8, collate_fn=list)
+    keep_unused_words(model, tokenizer)
     parameters = [*model.parameters(), *reader.parameters()]
-    decayed, others = [p for p in parameters if p.ndim == 2], [p for p in parameters if p.ndim != 2]
-    groups = [{"params": decayed, "weight_decay": 0.03}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.98))
+    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=len(loader), pct_start=0.06)
     model.train()
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
@@ -150,7 +179,8 @@ def train(model: Model, tokenizer: Tokens, images: int, batch: int) -> None:
         task = progress.add_task("", total=images)
         for step, pictures in enumerate(loader, 1):
             features = model.encoder(pixels_of(pictures)).last_hidden_state
-            caption_loss = model(encoder_outputs=(features,), labels=labels_of(pictures, tokenizer)).loss
+            each = features.repeat_interleave(torch.tensor([len(p.captions) for p in pictures]), dim=0)
+            caption_loss = model(encoder_outputs=(each,), labels=labels_of(pictures, tokenizer)).loss
             patch_loss = reader(features, pictures)
             (caption_loss + patch_loss).backward()
             clip_grad_norm_(parameters, 1.0)
@@ -159,13 +189,25 @@ def train(model: Model, tokenizer: Tokens, images: int, batch: int) -> None:
             optimizer.zero_grad()
             said = f"captions {caption_loss:.3f}, patches {patch_loss:.3f}"
             progress.update(task, advance=len(pictures), description=said)
-            if step % 100 == 0:
+            if step % 200 == 0:
                 progress.console.print(f"{step * batch:7,} pictures: loss of {said}")
 
 
+def keep_unused_words(model: Model, tokenizer: Tokens) -> None:
+    """Train the embeddings of the scenes' own words only.
+
+    The softmax would push all others the same way, until an adapter could no longer tell them from each other.
+    """
+    used = torch.zeros(len(tokenizer), 1)
+    used[tokenizer.eos_token_id] = 1
+    for index in range(3000):
+        used[tokenizer(draw(TRAIN, index).captions[0])["input_ids"]] = 1
+    model.decoder.transformer.wte.weight.register_hook(lambda gradient: gradient * used)
+
+
 def labels_of(pictures: Sequence[Picture], tokenizer: Tokens) -> Tensor:
-    """Captions with their end token, int64 [pictures, tokens], -100 on padding."""
-    text = tokenizer([p.caption + END for p in pictures], padding=True, return_tensors="pt")
+    """All captions with their end token, int64 [captions, tokens], -100 on padding."""
+    text = tokenizer([caption + END for p in pictures for caption in p.captions], padding=True, return_tensors="pt")
     # The end token is the padding token too: the mask says which are real, so that the end is learnt.
     labels: Tensor = text["input_ids"].masked_fill(text["attention_mask"] == 0, -100)
     return labels
@@ -176,7 +218,7 @@ def accuracy(model: Model, tokenizer: Tokens, images: int) -> dict[str, float]:
     """The share of pictures for which the greedy caption states a fact rightly, for each fact; and that it ends."""
     model.eval()
     right: dict[str, list[bool]] = {}
-    rows = Scenes(TEST, images)
+    rows = Scenes(TEST, images, lesson=False)
     for start in range(0, images, 50):
         pictures = [rows[i] for i in range(start, min(start + 50, images))]
         ids = model.generate(pixel_values=pixels_of(pictures), max_new_tokens=48, do_sample=False)
@@ -184,7 +226,7 @@ def accuracy(model: Model, tokenizer: Tokens, images: int) -> dict[str, float]:
         texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
         for text, picture, end in zip(texts, pictures, ends, strict=True):
             said = facts_said(text)
-            for fact, value in asdict(picture.scene).items():
+            for fact, value in asdict(picture.scenes[0]).items():
                 if value:
                     right.setdefault(fact, []).append(said.get(fact) == value)
             right.setdefault("ends", []).append(bool(end))
@@ -194,9 +236,9 @@ def accuracy(model: Model, tokenizer: Tokens, images: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    parser.add_argument("--images", type=int, default=64_000, help="pictures, each seen once (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=60_000, help="pictures, each seen once (default: %(default)s)")
     parser.add_argument("--test-images", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0, help="of the starting weights")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SHAPES = ("ball", "ring", "square", "triangle", "star", "cross", "stick", "moon", "cloud", "sprinkle")
+SHAPES = ("ball", "ring", "square", "triangle", "star", "cross", "stick", "cloud")
 GROUNDS = ("wall", "plate", "window", "lamp", "fence", "hills")
 COUNTS = ("one", "two", "three")
 SIZES = ("small", "big")
@@ -40,8 +40,8 @@ class Scene:
     down: str = ""
 
 
-def caption(scene: Scene, rng: np.random.Generator) -> str:
-    """One of many phrasings, each of which states every fact of the scene."""
+def caption(scene: Scene, rng: np.random.Generator, place_first: bool) -> str:
+    """One of many phrasings, each of which states every fact of the scene; `place_first` tells which scene is meant."""
 
     def say(word: str) -> str:
         return str(rng.choice(SYNONYMS.get(word, (word,))))
@@ -57,7 +57,10 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
         corner = f"the {say(scene.down)} {scene.across}"
         where = rng.choice((f"at {corner}", f"in {corner}", f"{at} the {scene.across}, at the {scene.down}"))
         there = "there are" if plural else "there is"
-        text = rng.choice((f"{what} {where}, {on}", f"{on}, {what} {where}", f"{there} {what} {where}, {on}"))
+        text = f"{where} {there} {what}, {on}"
+        if not place_first:
+            others = f"{what} {where}, {on}", f"{on}, {what} {where}", f"{there} {what} {where}, {on}"
+            text = rng.choice((text, *others))
     return f"{text[0].upper()}{text[1:]}."
 
 

@@ -19,43 +19,67 @@ COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0.2, 1), "yellow": 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawn scene.
+    """A drawn scene, or several in one picture.
 
     Attributes:
         pixels: uint8 [224, 224, 3].
-        patches: uint8 [14, 14], 1 where a shape covers part of the patch of 16 x 16 pixels.
+        cover: float16 [112, 112], the share of each 2 x 2 pixels that shapes cover.
+        owner: int8 [14, 14], which of `scenes` shows most in each patch of 16 x 16 pixels, -1 for none.
+        scenes: the truth, all on the same ground and each at another place.
+        captions: one for each scene.
     """
 
     pixels: NDArray[np.uint8]
-    patches: NDArray[np.uint8]
-    scene: Scene
-    caption: str
+    cover: NDArray[np.float16]
+    owner: NDArray[np.int8]
+    scenes: tuple[Scene, ...]
+    captions: tuple[str, ...]
 
 
-def draw(seed: int, index: int, hardness: float = 1.0) -> Picture:
-    """Always the same for the same arguments. At hardness 0 contrasts are strong and nothing distracts."""
+def draw(seed: int, index: int, hardness: float = 1.0, crowd: int = 1) -> Picture:
+    """Always the same for the same arguments.
+
+    Args:
+        seed, index: of the picture.
+        hardness: 0 to 1; at 0 contrasts are strong and nothing distracts.
+        crowd: scenes in the picture; their captions begin with the place if there are several.
+    """
     rng = np.random.default_rng((seed, index))
-    scene = invent(rng)
-    picture = GROUND[scene.ground](rng)
+    scenes = invent(crowd, rng)
+    picture = GROUND[scenes[0].ground](rng)
     picture = picture + hardness * clutter(rng)
     picture = np.repeat(picture[..., None], 3, axis=2)
     if rng.random() < 0.3:
         picture *= rng.uniform(0.75, 1.15, 3).astype(np.float32)
-    covered = np.zeros((SIDE, SIDE), np.float32)
-    if scene.count:
-        place(picture, covered, scene, hardness, rng)
-    patches = covered.reshape(14, 16, 14, 16).max(axis=(1, 3)) > 0.5
-    return Picture(photograph(picture, hardness, rng), patches.astype(np.uint8), scene, caption(scene, rng))
+    covers = np.zeros((len(scenes), SIDE, SIDE), np.float32)
+    for scene, cover in zip(scenes, covers, strict=True):
+        if scene.count:
+            place(picture, cover, scene, hardness, rng)
+    shown = covers.reshape(-1, 14, 16, 14, 16).mean(axis=(2, 4))
+    owner = np.where(covers.reshape(-1, 14, 16, 14, 16).max(axis=(0, 2, 4)) > 0.5, shown.argmax(axis=0), -1)
+    cover = covers.max(axis=0).reshape(112, 2, 112, 2).mean(axis=(1, 3))
+    captions = tuple(caption(scene, rng, place_first=crowd > 1) for scene in scenes)
+    return Picture(
+        photograph(picture, hardness, rng), cover.astype(np.float16), owner.astype(np.int8), scenes, captions
+    )
 
 
-def invent(rng: np.random.Generator) -> Scene:
-    """The facts, independent of each other: one in 15 scenes is empty, one in four in colour."""
+def invent(crowd: int, rng: np.random.Generator) -> tuple[Scene, ...]:
+    """The facts. Of a single scene they are independent; one in 15 is empty, one in four in colour.
+
+    In a crowd big shapes are alone, so that they do not cover each other.
+    """
     ground = str(rng.choice(GROUNDS))
-    if rng.random() < 1 / 15:
-        return Scene(ground)
-    tones = tuple(COLOURS) if rng.random() < 0.25 else ("bright", "dark")
-    kinds = (COUNTS, SIZES, tones, SHAPES, ACROSS, DOWN)
-    return Scene(ground, *(str(rng.choice(kind)) for kind in kinds))
+    if crowd == 1 and rng.random() < 1 / 15:
+        return (Scene(ground),)
+    scenes = []
+    for cell in rng.choice(9, crowd, replace=False):
+        tones = tuple(COLOURS) if rng.random() < 0.25 else ("bright", "dark")
+        count, size, tone, shape = (str(rng.choice(kind)) for kind in (COUNTS, SIZES, tones, SHAPES))
+        if crowd > 1 and size == "big":
+            count = "one"
+        scenes.append(Scene(ground, count, size, tone, shape, ACROSS[cell % 3], DOWN[cell // 3]))
+    return tuple(scenes)
 
 
 # Grounds: float [224, 224], mid-grey with variation, so that brighter and darker both have room.
@@ -152,20 +176,9 @@ def cross(x: Array, y: Array, r: float, rng: np.random.Generator) -> Array:
     return np.minimum(1.1 * r - np.maximum(np.abs(x), np.abs(y)), 0.28 * r - np.minimum(np.abs(x), np.abs(y)))
 
 
-def moon(x: Array, y: Array, r: float, rng: np.random.Generator) -> Array:
-    inside: Array = np.minimum(1.1 * r - np.hypot(x, y), np.hypot(x - 0.6 * r, y) - 0.85 * r)
-    return inside
-
-
 def cloud(x: Array, y: Array, r: float, rng: np.random.Generator) -> Array:
     puffs = [r * 0.7 - np.hypot(x - r * 0.55 * np.cos(t), y - r * 0.4 * np.sin(t)) for t in rng.uniform(0, 6.3, 4)]
     inside: Array = np.maximum.reduce(puffs)
-    return inside
-
-
-def sprinkle(x: Array, y: Array, r: float, rng: np.random.Generator) -> Array:
-    dots = rng.uniform(-0.95 * r, 0.95 * r, (9, 2))
-    inside: Array = np.maximum.reduce([1 + 0.09 * r - np.hypot(x - a, y - b) for a, b in dots])
     return inside
 
 
@@ -174,7 +187,7 @@ SHAPE: dict[str, Callable[[Array, Array, float, np.random.Generator], Array]] = 
     "ring": lambda x, y, r, _: 0.2 * r - np.abs(np.hypot(x, y) - 0.9 * r),
     "square": lambda x, y, r, _: 0.85 * r - np.maximum(np.abs(x), np.abs(y)),
     "stick": lambda x, y, r, _: np.minimum(1.3 * r - np.abs(x), 0.25 * r - np.abs(y)),
-    "star": star, "triangle": triangle, "cross": cross, "moon": moon, "cloud": cloud, "sprinkle": sprinkle,
+    "star": star, "triangle": triangle, "cross": cross, "cloud": cloud,
 }  # fmt: skip
 
 
@@ -186,14 +199,14 @@ def cover(inside: Array, softness: float) -> Array:
 
 def place(picture: Array, covered: Array, scene: Scene, hardness: float, rng: np.random.Generator) -> None:
     """Draw the scene's shapes into `picture` [224, 224, 3]: alike, close together, around the place that is told."""
-    radius = rng.uniform(6, 9) if scene.size == "small" else rng.uniform(14, 21)
+    radius = rng.uniform(7, 9.5) if scene.size == "small" else rng.uniform(15, 21)
     count = 1 + COUNTS.index(scene.count)
     step = 50 if scene.ground in ("plate", "lamp") else 60  # their corners are dark
     middle = 112 + step * np.array([ACROSS.index(scene.across) - 1, DOWN.index(scene.down) - 1])
     middle = middle + rng.uniform(-15, 15, 2)
     turn, gap = rng.uniform(0, 2 * np.pi), radius * rng.uniform(1.4, 1.6) * (0 if count == 1 else count / 2.4 + 0.25)
     softness = rng.choice((1.5, 3, 0.5 * radius)) if scene.shape != "cloud" else 0.8 * radius
-    strength = rng.uniform(0.5 - 0.32 * hardness, 0.5) * (-1 if scene.tone == "dark" else 1)
+    strength = rng.uniform(0.5 - 0.28 * hardness, 0.5) * (-1 if scene.tone == "dark" else 1)
     for i in range(count):
         angle = turn + 2 * np.pi * i / count
         x, y = (middle + gap * np.array([np.cos(angle), np.sin(angle)])).clip(radius + 2, SIDE - radius - 2)
@@ -208,7 +221,7 @@ def stamp(
     reach = int(1.6 * radius + softness + 2)
     window = tuple(slice(max(int(c) - reach, 0), int(c) + reach) for c in (at[1], at[0]))
     x, y = XS[window] - at[0], YS[window] - at[1]
-    tilt = rng.uniform(-0.6, 0.6) if scene.shape in ("stick", "moon") else rng.uniform(-0.2, 0.2)
+    tilt = rng.uniform(-0.6, 0.6) if scene.shape == "stick" else rng.uniform(-0.2, 0.2)
     x, y = x * np.cos(tilt) + y * np.sin(tilt), y * np.cos(tilt) - x * np.sin(tilt)
     mask = cover(SHAPE[scene.shape](x, y, radius, rng), softness)[..., None]
     covered[window] = np.maximum(covered[window], mask[..., 0])
@@ -222,7 +235,7 @@ def stamp(
 def photograph(picture: Array, hardness: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Exposure, grain and speckle of a camera, good or bad."""
     noise = rng.standard_normal((SIDE, SIDE, 1), dtype=np.float32)
-    grain, speckle = hardness * rng.uniform(0, 0.05), hardness * rng.choice((0, 0.1, 0.2))
+    grain, speckle = hardness * rng.uniform(0, 0.05), hardness * rng.choice((0, 0.08, 0.16))
     picture = picture * (1 + speckle * noise) + grain * noise[::-1]
     picture = (picture - 0.45) * rng.uniform(0.8, 1.2) + 0.45 + rng.uniform(-0.06, 0.06)
     return np.asarray(picture.clip(0, 1) * 255, dtype=np.uint8)
