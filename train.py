@@ -19,9 +19,10 @@ CONF = Path(__file__).resolve().parent / "conf"
 @guarded
 def main(cfg: DictConfig) -> float:
     """One run, or one job of a sweep; gives the value that a sweeper may optimize."""
-    from rococap.training import train  # imports torch: only once the command is known to be right
+    from rococap.report.samples import samples  # these import torch: only once the command is known to be right
+    from rococap.training import train
 
-    return train(cfg)
+    return train(cfg, samples)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
 from rococap import evaluation
@@ -22,13 +24,19 @@ from rococap.module import CaptionModule
 from rococap.precision import device_type
 from rococap.records import Clock, RunFolder, claim, show
 from rococap.results import Row
+from rococap.types import Example
 
 log = logging.getLogger(__name__)
 console = Console()
 
+Picture = Callable[[RunFolder, Sequence[Example]], Path]
 
-def train(cfg: DictConfig) -> float:
+
+def train(cfg: DictConfig, picture: Picture) -> float:
     """Train, caption and score by a composed recipe, or go on where the folder's run stopped.
+
+    Args:
+        picture: draws a finished run's test captions and gives the file; handed in, since pages stand above this.
 
     Returns:
         the best value of the monitored metric.
@@ -44,7 +52,7 @@ def train(cfg: DictConfig) -> float:
     log.info("run folder: %s; to go on after an interruption: %s", folder.path, continue_command())
     folder.note(state="running", last_error=None)
     try:
-        _run(cfg, folder, clock)
+        _run(cfg, folder, clock, picture)
     except BaseException as error:
         stopped = isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "SIGTERMException"
         state = "interrupted" if stopped else "failed"
@@ -55,7 +63,7 @@ def train(cfg: DictConfig) -> float:
     return float(folder.state["best_score"])
 
 
-def _run(cfg: DictConfig, folder: RunFolder, clock: Clock) -> None:
+def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> None:
     """Everything between claiming the folder and its last table."""
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
@@ -100,13 +108,15 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock) -> None:
     evaluation.caption_split(captioner, data, "test", folder, cfg.decoding, precision, device)
     rows = evaluation.score_split(folder, "test", build(cfg.metrics))
     folder.note(peak_memory=peak_memory(device))
-    _summarise(trainer, rows)
+    _summarise(trainer, rows, picture(folder, data.examples("test")))
 
 
-def _summarise(trainer: pl.Trainer, rows: list[Row]) -> None:
-    """Hand the final scores to the loggers."""
+def _summarise(trainer: pl.Trainer, rows: list[Row], picture: Path) -> None:
+    """Hand the final scores and the picture to the loggers."""
     for logger in trainer.loggers:
         logger.log_metrics({f"{row.split}/{row.metric}": row.value for row in rows}, step=trainer.global_step)
+        if isinstance(logger, WandbLogger):
+            logger.log_image("samples", [str(picture)])
         logger.finalize("success")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from rococap.data.phantom_draw import SIDE, Picture, X, Y, inside, noise
 from rococap.phantom_words import Facts
 
-RADIUS = {"small": (6.0, 7.5), "large": (11.5, 14.0)}  # pixels
+RADIUS = {"small": (6.0, 7.5), "large": (11.0, 13.5)}  # pixels
 NUMBER = {"one": 1, "two": 2, "three": 3}
 
 # A lesion changes a picture in place; x and y are coordinates around its centre, r is its radius, all in pixels.
@@ -20,7 +20,7 @@ def add_findings(picture: Picture, facts: Facts, centre: tuple[float, float], rn
     """Draw the lesions that `facts` names, close together around `centre` (x, y)."""
     number, radius = NUMBER[facts["count"]], rng.uniform(*RADIUS[facts["size"]])
     lesion = LESIONS[facts["modality"], facts["kind"]]
-    apart = 0.0 if number == 1 else radius * rng.uniform(1.25, 1.4) * (1 if number == 2 else 1.2) + 1
+    apart = 0.0 if number == 1 else (1.1 * radius + rng.uniform(4, 6)) * (1 if number == 2 else 1.15)
     first = rng.uniform(0, 2 * np.pi)
     for angle in first + 2 * np.pi * np.arange(number) / number:
         cx = float(centre[0] + rng.uniform(-4, 4) * (number == 1) + apart * np.cos(angle))

@@ -1,0 +1,54 @@
+"""The project's own commands on little data, as separate processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SMALL = [
+    "data=phantom",
+    "model=tiny",
+    "data.source.train=160",
+    "data.source.valid=8",
+    "data.source.test=6",
+    "data.batch_size=8",
+    "trainer.max_epochs=4",
+    "decoding.max_new_tokens=12",
+]
+
+# As a sitecustomize.py on PYTHONPATH, or at the top of a script: these packages are as good as not installed.
+BLOCK = """\
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {names!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Block())
+"""
+
+
+def start(*words, cwd, cache, environment=None, **options):
+    """Start one of the project's commands, `train.py` or `scripts/score.py`, as a user does."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        env={**os.environ, "ROCOCAP_CACHE": str(cache), "OMP_NUM_THREADS": "2", **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def command(*words, timeout=300, **options):
+    """Run such a command to its end."""
+    process = start(*words, **options)
+    try:
+        out, errors = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)

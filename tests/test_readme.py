@@ -1,0 +1,167 @@
+"""What README.md says is so: every command runs on a little data, or composes where it needs a hub or a dataset."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from rococap.checks.command_line import check_command_line
+from rococap.config import register
+from rococap.data.phantom import Phantom
+
+ROOT = Path(__file__).resolve().parents[1]
+CONF = ROOT / "conf"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SETUP = ["pip install -c constraints.txt -e . && python train.py experiment=demo"]
+SETUP += ['pip install -c constraints.txt -e ".[dev]" && pytest']
+
+LITTLE = ["data.source.train=32", "data.source.valid=4", "data.source.test=5", "data.batch_size=16"]
+LITTLE += ["trainer.max_epochs=1", "decoding.max_new_tokens=12", "name=first"]
+
+DEMO = "python train.py experiment=demo"
+SCRIPTS = {
+    "python scripts/evaluate.py --run multirun/first --split test": "cider",
+    "python scripts/caption.py --run multirun/first IMAGE...": "image.png\t",
+    "python scripts/score.py multirun/first/predictions/test.jsonl --out scores": "meteor",
+}
+SHOWN = {"python train.py --help": "data.fraction=0.1", "python train.py --cfg job": "max_epochs: 6"}
+COMPOSED = [
+    "python train.py data.root=DIR",
+    "python train.py data.root=DIR data.fraction=0.1 trainer.max_epochs=6 name=first",
+    "python train.py -m data.root=DIR lora.rank=4,8,16 data.fraction=0.01,0.1,1",
+    "python train.py data=rocov2_hub",
+]
+INSTALLS = [
+    "pip install -c constraints.txt -e .",
+    'pip install -c constraints.txt -e ".[dev]"',
+    'pip install -c constraints.txt -e ".[hub]"',
+]
+OTHER = ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
+
+
+def commands():
+    """Each command in a code block, or in a line of text."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
+    lines += [span for span in re.findall(r"`([^`\n]+)`", README) if re.match(r"(python|pip|wandb|pytest) ", span)]
+    return [part.strip() for line in lines for part in line.split("&&")]
+
+
+def section(title):
+    """The rows of the first table under a heading, as lists of cells."""
+    text = README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| ")]
+    return rows[1:]
+
+
+def words(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+@pytest.fixture(scope="module")
+def demo(place, run):
+    """The demo on a little data, in the folder that README's scripts name."""
+    _, file, *rest = shlex.split(DEMO)
+    done = run(ROOT / file, *rest, *LITTLE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "gain" in done.stdout
+    return place / "multirun" / "first"
+
+
+def test_no_command_goes_untested():
+    assert set(commands()) == {DEMO, *SCRIPTS, *SHOWN, *COMPOSED, *INSTALLS, *OTHER}
+
+
+def test_set_up_is_two_commands_of_one_line():
+    assert [line for line in README.splitlines() if "&&" in line] == SETUP
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = {extra for command in INSTALLS for extra in re.findall(r"\[(\w+)\]", command)}
+    assert extras == set(project["optional-dependencies"])
+    pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
+    asked = [*project["dependencies"], *(each for extra in project["optional-dependencies"].values() for each in extra)]
+    names = {re.split(r"[\[<>=~!]", requirement)[0] for requirement in asked} - {"rococap"}
+    assert {name.lower().replace("_", "-") for name in names} <= {name.lower().replace("_", "-") for name in pinned}
+
+
+@pytest.mark.parametrize("line", SCRIPTS)
+def test_scripts_run_on_the_demo(line, demo, place, run):
+    if not (image := place / "image.png").exists():
+        Phantom(train=1, valid=1, test=1, seed=0).examples("test")[0].image.open().save(image)
+    _, file, *rest = shlex.split(line.replace("IMAGE...", "image.png"))
+    done = run(ROOT / file, *rest)
+    assert done.returncode == 0, done.stderr
+    assert SCRIPTS[line] in done.stdout
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_what_is_shown(line, run):
+    _, file, *rest = shlex.split(line)
+    done = run(ROOT / file, *rest)
+    assert done.returncode == 0 and SHOWN[line] in done.stdout
+
+
+@pytest.mark.parametrize("line", [*COMPOSED, DEMO])
+def test_recipes_compose(line):
+    check_command_line(CONF, argv=shlex.split(line)[2:])
+
+
+def test_the_folder_is_as_described(demo):
+    cells = [words(row[0]) for row in section("A run's folder")]
+    described = {name.strip("/") for names in cells for name in names}
+    assert [name for name in described if not (demo / name).exists()] == ["model"]  # which stands for the adapter
+    assert {p.name for p in demo.iterdir() if p.name[0] != "."} <= {name.split("/")[0] for name in described}
+
+
+def test_the_offline_run_lies_where_sync_is_told_to_look(demo, place):
+    pattern = OTHER[-1].split()[-1].replace("NAME", demo.name)
+    assert len(list(place.glob(pattern))) == 1
+
+
+@pytest.fixture(scope="module")
+def settings():
+    """The names of all settings of the recipes that README tells of, as one writes them."""
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        recipes = [compose("train"), compose("train", ["model=vit_gpt2_fresh"])]
+    return {name for recipe in recipes for name in names(OmegaConf.to_container(recipe), "")}
+
+
+def names(node, prefix):
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield prefix + key
+            yield from names(value, f"{prefix}{key}.")
+
+
+def test_the_words_exist(settings):
+    """Every word of the table is a setting of the recipe or a choice; every value that it shows is accepted."""
+    group = ""
+    shown: dict[str, list[str]] = {}
+    for word in (word for row in section("Words") for word in words(row[0])):
+        key, given, value = word.partition("=")
+        if given:
+            group = key
+            shown.setdefault(key, []).append(value)
+        elif (CONF / group / f"{key}.yaml").is_file():
+            shown[group].append(key)
+        else:
+            assert key in settings
+    assert shown["model"] == ["vit_gpt2", "vit_gpt2_fresh", "tiny"]
+    for turn in range(max(map(len, shown.values()))):  # each value at least once, in few recipes
+        check_command_line(CONF, argv=[f"{key}={values[turn % len(values)]}" for key, values in shown.items()])
+
+
+def test_settings_named_in_the_text_exist(settings):
+    named = re.findall(r"`([a-z_.]+)=`", README)
+    assert named and set(named) <= settings
+
+
+def test_links_into_the_checkout_lead_somewhere():
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links and [link for link in links if not (ROOT / link).exists()] == []
+    files = [span for span in re.findall(r"`((?:rococap|conf|scripts)/[\w/.]+)`", README) if "NAME" not in span]
+    assert [file for file in files if not (ROOT / file).exists()] == []
