@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import sys
 import time
@@ -86,6 +87,10 @@ class RunFolder:
         """The folder of checkpoints."""
         return self.path / "checkpoints"
 
+    def checkpoint(self, epoch: int) -> Path:
+        """Where the weights after an epoch, counted from 0, are."""
+        return self.checkpoints / f"epoch={epoch:02d}.ckpt"
+
     def last_checkpoint(self) -> Path | None:
         """Where the run goes on, if it was saved yet."""
         file = self.checkpoints / "last.ckpt"
@@ -105,6 +110,23 @@ class RunFolder:
             return []
         with file.open(newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
+
+    def best_epoch(self, monitor: str) -> tuple[int, float]:
+        """The first epoch with the best value of `monitor`, and the value: the least of a loss, else the greatest.
+
+        Read from metrics.csv, which still holds every epoch where a run went on with other metrics or elsewhere.
+
+        Raises:
+            UserError: no epoch has a value of that name.
+        """
+        rows = self.metrics()
+        values = {int(row["epoch"]): float(row[monitor]) for row in rows if row.get(monitor)}
+        if not values:
+            there = ", ".join(key for key in rows[-1] if key.startswith("val/"))
+            raise UserError(f"monitor={monitor}: no epoch has this value. There are: {there}.")
+        sign = -1 if monitor.endswith("loss") else 1
+        best = max(values, key=lambda epoch: -math.inf if math.isnan(values[epoch]) else sign * values[epoch])
+        return best, values[best]
 
     def add_metrics(self, epoch: int, row: Mapping[str, float]) -> None:
         """Put an epoch's row into metrics.csv; rows that a resumed run repeats give way to it."""
