@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 class Records(Callback):
     """Keeps metrics.csv and run.json up to date, and logs a line an epoch."""
 
-    def __init__(self, folder: RunFolder, checkpoints: ModelCheckpoint, clock: Clock) -> None:
+    def __init__(self, folder: RunFolder, monitor: str, clock: Clock) -> None:
         self.folder = folder
-        self.checkpoints = checkpoints
+        self.monitor = monitor
         self.clock = clock
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -41,28 +41,27 @@ class Records(Callback):
     def _note(self, trainer: pl.Trainer) -> None:
         if not trainer.is_global_zero:
             return
-        best = self.checkpoints.best_model_path
-        score = self.checkpoints.best_model_score
+        if trainer.current_epoch > 0:
+            epoch, score = self.folder.best_epoch(self.monitor)
+            best = self.folder.checkpoint(epoch).relative_to(self.folder.path).as_posix()
+            self.folder.note(best_checkpoint=best, best_score=score, monitor=self.monitor)
         self.folder.note(
             epochs_done=trainer.current_epoch,
             epochs=trainer.max_epochs,
             step=trainer.global_step,
-            best_checkpoint=f"checkpoints/{best.replace(chr(92), '/').rpartition('/')[2]}" if best else None,
-            best_score=None if score is None else float(score),
-            monitor=self.checkpoints.monitor,
             wall_seconds=self.clock.seconds(),
             peak_memory=peak_memory(trainer.strategy.root_device.type),
         )
 
 
-def checkpoints(folder: RunFolder, monitor: str) -> ModelCheckpoint:
-    """One checkpoint an epoch and `last.ckpt`; the best is that of `monitor`: least for a loss, else most."""
+def checkpoints(folder: RunFolder) -> ModelCheckpoint:
+    """One checkpoint an epoch, and `last.ckpt`."""
     return ModelCheckpoint(
         dirpath=folder.checkpoints,
         filename="{epoch:02d}",
-        monitor=monitor,
-        mode="min" if monitor.endswith("loss") else "max",
         save_top_k=-1,
         save_last=True,
         save_on_train_epoch_end=True,
+        # Killed before last.ckpt was written, a run repeats the epoch: the checkpoint takes the place of the old one.
+        enable_version_counter=False,
     )

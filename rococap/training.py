@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,11 +52,12 @@ def train(cfg: DictConfig, picture: Picture) -> float:
         return float(folder.state["best_score"])
     log.info("run folder: %s; to go on after an interruption: %s", folder.path, continue_command())
     folder.note(state="running", last_error=None)
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # a cluster's launcher may have its own
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: noted, and answered with how to go on
     try:
         _run(cfg, folder, clock, picture)
     except BaseException as error:
-        stopped = isinstance(error, (KeyboardInterrupt, SystemExit)) or type(error).__name__ == "SIGTERMException"
-        state = "interrupted" if stopped else "failed"
+        state = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
         folder.note(state=state, last_error=f"{type(error).__name__}: {error}", wall_seconds=clock.seconds())
         raise
     folder.note(state="finished", wall_seconds=clock.seconds())
@@ -82,7 +84,6 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     data.examples("train"), data.examples("valid")  # images and tokens are made ready before anything runs
     console.print(table(parts))
     monitor = cfg.monitor if cfg.monitor != "auto" else ("val/cider" if "cider" in cfg.metrics else "val/loss")
-    saves = checkpoints(folder, monitor)
     module = CaptionModule(
         captioner,
         build(cfg.optimizer),
@@ -94,7 +95,7 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     trainer: pl.Trainer = build(
         cfg.trainer,
         precision=arithmetic,
-        callbacks=[*build(cfg.callbacks).values(), Records(folder, saves, clock), saves],
+        callbacks=[*build(cfg.callbacks).values(), Records(folder, monitor, clock), checkpoints(folder)],
         logger=loggers,
         default_root_dir=str(folder.path),
         enable_model_summary=False,

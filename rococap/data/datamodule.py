@@ -74,6 +74,9 @@ class CaptionData(LightningDataModule):
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
+            # Its own: a loader draws a number when it starts, and drawn from the global one that would shift the
+            # dropout of a resumed run.
+            generator=torch.Generator().manual_seed(self.seed),
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
