@@ -26,7 +26,7 @@ find = PathFinder.find_spec
 def find_spec(name, path=None, target=None):
     return None if name.split(".")[0] in {names!r} else find(name, path, target)
 
-PathFinder.find_spec = find_spec
+PathFinder.find_spec = staticmethod(find_spec)
 """
 
 
