@@ -101,14 +101,15 @@ def test_two_micro_batches_of_four_are_one_batch_of_eight():
 def batches(data, size):
     """The training images in batches of captions of similar length, the shortest first."""
     dataset = data.dataset("train")
-    order = sorted(range(len(dataset)), key=lambda index: len(dataset.tokens[index]))
+    order = sorted(range(len(dataset.tokens)), key=lambda index: len(dataset.tokens[index]))
     return [dataset[order[first : first + size]] for first in range(0, len(order), size)]
 
 
 def test_a_trained_captioner_ends_its_captions():
     torch.manual_seed(0)
     captioner = tiny()
-    captioner.model.decoder.apply(captioner.model.decoder._init_weights)  # it knows no end token, and no word
+    decoder = captioner.model.decoder
+    captioner.model.decoder = type(decoder)(decoder.config)  # random: it knows no end token, and no word
     train_in_full(captioner, train_vision_tower=False)
     data = CaptionData(Phantom(train=16, valid=1, test=1, seed=0), captioner.processor, batch_size=16, **SETTINGS)
     dataset = data.dataset("train")
@@ -133,4 +134,4 @@ def test_a_trained_captioner_ends_its_captions():
     trained = lengths()
     assert None not in trained
     real = sum(map(len, dataset.tokens)) / 16
-    assert abs(sum(trained) / 16 - real) < real / 4
+    assert real / 2 < sum(trained) / 16 < 1.5 * real  # not at once, and not when the limit nears
