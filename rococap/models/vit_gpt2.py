@@ -18,17 +18,19 @@ from rococap.models.hub import load_gpt2, load_image_settings, load_tokenizer, l
 from rococap.models.processor import HFProcessor, ImageSettings
 
 _WHOLE = """\
+import torch
 from transformers import VisionEncoderDecoderModel
 
-base = VisionEncoderDecoderModel.from_pretrained({path!r})
+base = VisionEncoderDecoderModel.from_pretrained({path!r}, dtype=torch.float32)
 """
 _PARTS = """\
+import torch
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, VisionEncoderDecoderModel
 
-encoder = AutoModel.from_pretrained({encoder!r}, add_pooling_layer=False)
+encoder = AutoModel.from_pretrained({encoder!r}, add_pooling_layer=False, dtype=torch.float32)
 config = AutoConfig.from_pretrained({decoder!r})
 config.is_decoder, config.add_cross_attention = True, True
-decoder = AutoModelForCausalLM.from_pretrained({decoder!r}, config=config)
+decoder = AutoModelForCausalLM.from_pretrained({decoder!r}, config=config, dtype=torch.float32)
 base = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)  # the adapter brings the new cross-attention
 """
 
