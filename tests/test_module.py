@@ -129,7 +129,7 @@ def test_a_trained_captioner_ends_its_captions():
         ended = ids == captioner.processor.tokenizer.eos_token_id
         return [int(row.int().argmax()) + 1 if row.any() else None for row in ended]
 
-    assert lengths() == [None] * 16
+    assert abs(sum(n or limit for n in lengths()) / 16 - sum(map(len, dataset.tokens)) / 16) > 4  # not by chance
     fit(captioner, 16, 8, lambda groups: torch.optim.AdamW(groups, lr=3e-3), max_epochs=40)
     trained = lengths()
     assert None not in trained
