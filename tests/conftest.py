@@ -1,7 +1,12 @@
 """One small real run that many tests look at."""
 
+import signal
+
 import pytest
 from commands import ROOT, SMALL, command
+
+# Started in the background, a shell ignores Ctrl-C, and every process that a test starts would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
