@@ -105,7 +105,6 @@ def batches(data, size):
     return [dataset[order[first : first + size]] for first in range(0, len(order), size)]
 
 
-@pytest.mark.slow
 def test_a_trained_captioner_ends_its_captions():
     torch.manual_seed(0)
     captioner = tiny()
