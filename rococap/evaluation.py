@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
+from torch import Tensor
 
 from rococap.config import build
 from rococap.data.image import FileImage, UnreadableImage, read
@@ -36,11 +37,8 @@ def evaluate(run: Path, split: Split) -> list[Row]:
     """
     folder = RunFolder(run)
     cfg = folder.config
-    data = build_data(cfg, build(cfg.data.source), captioner := best_captioner(folder))
-    device = device_type(cfg.trainer.accelerator)
-    captioner.to(device)
-    precision: Precision = build(cfg.precision)
-    caption_split(captioner, data, split, folder, cfg.decoding, precision, device)
+    captioner = best_captioner(folder)
+    caption_split(captioner, build_data(cfg, build(cfg.data.source), captioner), split, folder, cfg)
     return score_split(folder, split, build(cfg.metrics))
 
 
@@ -53,18 +51,14 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
     folder = RunFolder(run)
     cfg = folder.config
     captioner = best_captioner(folder)
-    device = device_type(cfg.trainer.accelerator)
-    captioner.to(device)
-    precision: Precision = build(cfg.precision)
-    options = {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams}
+    caption = captioning(captioner, cfg)
     for image in images:
         try:
-            pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image))))[None].to(device)
+            pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image))))
         except UnreadableImage as error:
             yield image, error
-            continue
-        with torch.inference_mode(), precision.autocast(device):
-            yield image, captioner.generate(captioner.encode(pixels), **options)[0]
+        else:
+            yield image, caption(pixels[None])[0]
 
 
 def build_captioner(cfg: DictConfig) -> Captioner:
@@ -98,29 +92,34 @@ def load_best(captioner: Captioner, folder: RunFolder) -> None:
     captioner.eval()
 
 
-def caption_split(
-    captioner: Captioner,
-    data: CaptionData,
-    split: Split,
-    folder: RunFolder,
-    decoding: DictConfig,
-    precision: Precision,
-    device: str,
-) -> None:
+def captioning(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], list[str]]:
+    """From `uint8 [batch, 3, height, width]` to captions, on the recipe's device, in its precision and decoding."""
+    device = device_type(cfg.trainer.accelerator)
+    precision: Precision = build(cfg.precision)
+    captioner.to(device)
+
+    def caption(pixel_values: Tensor) -> list[str]:
+        with torch.inference_mode(), precision.autocast(device):
+            return captioner.generate(captioner.encode(pixel_values.to(device)), **decoding(cfg))
+
+    return caption
+
+
+def decoding(cfg: DictConfig) -> dict[str, int]:
+    """The recipe's arguments of `Captioner.generate`."""
+    return {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams}
+
+
+def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> None:
     """Write `predictions/<split>.jsonl`, batch by batch."""
+    caption = captioning(captioner, cfg)
     examples = {example.id: example for example in data.examples(split)}
-    loader = data.loader(split, decoding.batch_size)
-    options = {"max_new_tokens": decoding.max_new_tokens, "num_beams": decoding.num_beams}
-    with (
-        PredictionWriter(folder.path / "predictions" / f"{split}.jsonl") as file,
-        torch.inference_mode(),
-        precision.autocast(device),
-    ):
+    loader = data.loader(split, cfg.decoding.batch_size)
+    with PredictionWriter(folder.path / "predictions" / f"{split}.jsonl") as file:
         for batch in track(loader, description=f"Captioning {split} ({len(examples):,} images)", total=len(loader)):
-            captions = captioner.generate(captioner.encode(batch.pixel_values.to(device)), **options)
-            for identity, caption in zip(batch.ids, captions, strict=True):
+            for identity, text in zip(batch.ids, caption(batch.pixel_values), strict=True):
                 e = examples[identity]
-                file.write(Prediction(e.id, caption, e.captions, e.concepts, e.attribution))
+                file.write(Prediction(e.id, text, e.captions, e.concepts, e.attribution))
 
 
 def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric]) -> list[Row]:

@@ -62,15 +62,11 @@ class CaptionModule(pl.LightningModule):
         schedule = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def features(self, batch: Batch) -> Tensor:
-        """What the vision tower makes of the batch."""
-        return self.captioner.encode(batch.pixel_values)
-
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.seed + 1_000_003 * (self.current_epoch + 1) + 7919 * self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, tokens = self.captioner(self.features(batch), batch.input_ids, batch.attention_mask)
+        loss, tokens = self.captioner(self.captioner.encode(batch.pixel_values), batch.input_ids, batch.attention_mask)
         self.step_tokens = self.step_tokens.to(tokens.device) + tokens
         mean = loss.detach() / tokens
         self.train_loss.update(mean, tokens)
@@ -95,7 +91,7 @@ class CaptionModule(pl.LightningModule):
         self.step_tokens.zero_()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        features = self.features(batch)
+        features = self.captioner.encode(batch.pixel_values)
         loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
         self.val_loss.update(loss / tokens, tokens)
         self.log("val/loss", self.val_loss, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))

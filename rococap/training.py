@@ -70,8 +70,7 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
     device = device_type(cfg.trainer.accelerator)
-    precision = build(cfg.precision)
-    arithmetic = precision.lightning(device)
+    arithmetic = build(cfg.precision).lightning(device)
     scorer = evaluation.scorer(cfg)
     recipe = evaluation.recipe(cfg)
     loggers = [logger(folder, recipe) for logger in build(cfg.logger).values()]
@@ -89,7 +88,7 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
         build(cfg.optimizer),
         build(cfg.scheduler),
         scorer,
-        {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams},
+        evaluation.decoding(cfg),
         cfg.seed,
     )
     trainer: pl.Trainer = build(
@@ -105,8 +104,7 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
     evaluation.load_best(captioner, folder)
     export(captioner, folder.path)
-    captioner.to(trainer.strategy.root_device)
-    evaluation.caption_split(captioner, data, "test", folder, cfg.decoding, precision, device)
+    evaluation.caption_split(captioner, data, "test", folder, cfg)
     rows = evaluation.score_split(folder, "test", build(cfg.metrics))
     folder.note(peak_memory=peak_memory(device))
     _summarise(trainer, rows, picture(folder, data.examples("test")))

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from rococap.data.layout import Layout, StoredImage
+from rococap.data.splits import Loaded, SplitSource
 from rococap.data.tables import ByName, bare_id, read_table
 from rococap.types import SPLITS, Concept, Example, Split, UserError
 
@@ -29,35 +28,12 @@ ROCOv2 is not there: {root} {problem}.
 To see the program run without it: python train.py experiment=demo"""
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    examples: list[Example]
-    stamps: list[str]  # of the examples' images
-    problems: dict[str, list[str]]  # what is wrong -> with which ids
-
-
-class RocoV2:
+class RocoV2(SplitSource):
     """The splits under a folder. Tables and listings are read on first use, each once; pixels never.
 
     An id without image, an image without id, an empty caption, a line with too few or too many fields: left out.
     An id listed twice keeps its first line. All are counted in the log.
     """
-
-    def __init__(self, root: str | None) -> None:
-        self.root = Path(root).expanduser() if root else None
-        self._loaded: dict[Split, _Loaded] = {}
-
-    def examples(self, split: Split) -> list[Example]:
-        """A split in its table's order. Without a table, as ImageCLEF gives its test images: all images, no captions.
-
-        Raises:
-            UserError: the folder, a table, a column or all images of a split are missing, or a zip is damaged.
-        """
-        return self._split(split).examples
-
-    def problems(self, split: Split) -> Mapping[str, list[str]]:
-        """What was left out or odd: a description -> the ids or lines concerned."""
-        return self._split(split).problems
 
     def fingerprint(self) -> str:
         """Hex digest over the ids, captions and image files of all splits that are there."""
@@ -65,8 +41,8 @@ class RocoV2:
         for split in SPLITS:
             if not self._has(split):
                 continue
-            loaded = self._split(split)
-            for example, stamp in zip(loaded.examples, loaded.stamps, strict=True):
+            loaded = self.loaded(split)
+            for example, stamp in zip(loaded.examples, loaded.marks, strict=True):
                 digest.update("\0".join((split, example.id, *example.captions, stamp, "")).encode())
         return digest.hexdigest()
 
@@ -83,17 +59,12 @@ class RocoV2:
         layout = self._layout
         return layout.table(split, "captions") is not None or (split == "test" and bool(layout.images(split)[0]))
 
-    def _split(self, split: Split) -> _Loaded:
-        if split not in SPLITS:
-            raise UserError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
-        if split not in self._loaded:
-            self._loaded[split] = self._load(split)
-            for problem, names in self._loaded[split].problems.items():
-                first = ", ".join(names[:3])
-                log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, first)
-        return self._loaded[split]
+    def load(self, split: Split) -> Loaded:
+        """A split in its table's order. Without a table, as ImageCLEF gives its test images: all images, no captions.
 
-    def _load(self, split: Split) -> _Loaded:
+        Raises:
+            UserError: the folder, a table, a column or all images of a split are missing, or a zip is damaged.
+        """
         table = self._layout.table(split, "captions")
         if table is None and split != "test":
             raise UserError(f"{self.root} has no captions of {split}: no {split}_captions.csv.{self._nested()}")
@@ -116,7 +87,7 @@ class RocoV2:
 
     def _join(
         self, split: Split, captions: dict[str, str], images: dict[str, StoredImage], problems: dict[str, list[str]]
-    ) -> _Loaded:
+    ) -> Loaded:
         by_name = ByName(images)
         found = {name: key for name in captions if (key := by_name.find(name)) is not None}
         problems["ids have no image and are left out"] = [name for name in captions if name not in found]
@@ -143,8 +114,8 @@ class RocoV2:
             )
             for name, key in kept.items()
         ]
-        stamps = [images[key].stamp for key in kept.values()]
-        return _Loaded(examples, stamps, {problem: names for problem, names in problems.items() if names})
+        marks = [images[key].stamp for key in kept.values()]
+        return Loaded(examples, marks, {problem: names for problem, names in problems.items() if names})
 
     def _concepts(self, split: Split) -> ByName[tuple[Concept, ...]]:
         listed, by_hand = self._cuis(split, manual=False), self._cuis(split, manual=True)

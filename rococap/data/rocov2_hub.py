@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +14,9 @@ from typing import Any
 from PIL import Image
 
 from rococap.data.image import UnreadableImage
+from rococap.data.splits import Loaded, SplitSource
 from rococap.data.tables import bare_id
 from rococap.types import SPLITS, Concept, Example, Split, UserError
-
-log = logging.getLogger(__name__)
 
 MIRROR = "eltorio/ROCOv2-radiology"
 COLUMNS = ("image", "image_id", "caption", "cui")
@@ -44,51 +41,24 @@ class RowImage:
         return Image.open(io.BytesIO(image["bytes"]))
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    examples: list[Example]
-    problems: dict[str, list[str]]
-    files: list[str]  # the hub's revision, or name, size and time of each parquet file
-
-
-class RocoV2Hub:
+class RocoV2Hub(SplitSource):
     """The mirror's splits; `root` is a directory of its parquet files, or null for the hub and its cache.
 
     A row with an empty caption is left out, and of rows with one id the first is kept; both are counted in the log.
     """
 
-    def __init__(self, root: str | None) -> None:
-        self.root = Path(root).expanduser() if root else None
-        self._loaded: dict[Split, _Loaded] = {}
-
-    def examples(self, split: Split) -> list[Example]:
-        """A split in the mirror's order; raises UserError where it cannot be had."""
-        return self._split(split).examples
-
-    def problems(self, split: Split) -> Mapping[str, list[str]]:
-        """What was left out: a description -> the ids concerned."""
-        return self._split(split).problems
-
     def fingerprint(self) -> str:
         """Hex digest over the ids, captions and parquet files of all splits."""
         digest = hashlib.sha256()
         for split in SPLITS:
-            loaded = self._split(split)
-            digest.update("\0".join((split, *loaded.files, "")).encode())
+            loaded = self.loaded(split)
+            digest.update("\0".join((split, *loaded.marks, "")).encode())
             for example in loaded.examples:
                 digest.update("\0".join((example.id, *example.captions, "")).encode())
         return digest.hexdigest()
 
-    def _split(self, split: Split) -> _Loaded:
-        if split not in SPLITS:
-            raise UserError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
-        if split not in self._loaded:
-            self._loaded[split] = self._load(split)
-            for problem, names in self._loaded[split].problems.items():
-                log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, ", ".join(names[:3]))
-        return self._loaded[split]
-
-    def _load(self, split: Split) -> _Loaded:
+    def load(self, split: Split) -> Loaded:
+        """A split in the mirror's order; its marks are the hub's revision, or name, size and time of each file."""
         rows = self._rows(split)
         where = f"{self.root or MIRROR}, {NAMES[split]}"
         if absent := [column for column in COLUMNS if column not in rows.column_names]:
@@ -109,7 +79,7 @@ class RocoV2Hub:
             raise UserError(f"{where} has no row with a caption.")
         found = {"rows repeat an id; the first of each is kept": repeated, "captions are empty; left out": empty}
         problems = {what: names for what, names in found.items() if names}
-        return _Loaded(list(examples.values()), problems, self._files(split, rows))
+        return Loaded(list(examples.values()), self._files(split, rows), problems)
 
     def _rows(self, split: Split) -> Any:
         """datasets.Dataset of a split, images undecoded."""

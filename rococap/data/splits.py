@@ -1,0 +1,56 @@
+"""What datasets that are listed in tables share: each split is read once, and what is odd in it is told once."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rococap.types import SPLITS, Example, Split, UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A split as it was read."""
+
+    examples: list[Example]
+    marks: list[str]  # of the files that hold the images: they change when the files do
+    problems: dict[str, list[str]]  # what was left out or odd -> which ids or lines
+
+
+class SplitSource(ABC):
+    """A Source under a folder, `root`; null where the dataset has another place by itself."""
+
+    def __init__(self, root: str | None) -> None:
+        self.root = Path(root).expanduser() if root else None
+        self._loaded: dict[Split, Loaded] = {}
+
+    @abstractmethod
+    def load(self, split: Split) -> Loaded:
+        """Read a split's tables, never pixels; raises UserError where they are missing or hold nothing."""
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Hex digest that changes when ids, captions or image files change."""
+
+    def examples(self, split: Split) -> list[Example]:
+        """A split in the dataset's own order; raises UserError where it cannot be had."""
+        return self.loaded(split).examples
+
+    def problems(self, split: Split) -> Mapping[str, list[str]]:
+        """What was left out or odd: a description -> the ids or lines concerned."""
+        return self.loaded(split).problems
+
+    def loaded(self, split: Split) -> Loaded:
+        """A split, read on first use; its problems are counted in the log then."""
+        if split not in SPLITS:
+            raise UserError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
+        if split not in self._loaded:
+            self._loaded[split] = self.load(split)
+            for problem, names in self._loaded[split].problems.items():
+                log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, ", ".join(names[:3]))
+        return self._loaded[split]
