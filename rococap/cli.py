@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import shlex
 import sys
@@ -10,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -22,6 +24,19 @@ USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 _failed: list[int] = []  # numbers of the sweep's jobs
+
+
+class LiveHandler(logging.StreamHandler[TextIO]):
+    """Logs to standard output as it is at that moment: while a progress bar is shown, that is above the bar."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Takes the stream that Hydra's logging config gives, and leaves it: it was chosen before the bar came."""
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        """Standard output now."""
+        return sys.stdout
 
 
 @contextmanager

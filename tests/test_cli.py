@@ -1,8 +1,12 @@
+import io
+import logging
 import subprocess
 import sys
 import textwrap
 
 import pytest
+
+from rococap.cli import LiveHandler
 
 SCRIPT = """
     import os, signal, sys
@@ -97,3 +101,11 @@ def test_an_interrupted_sweep_stops(command):
     assert done.returncode == 130
     assert "start last" not in done.stdout
     assert done.stderr == "interrupted; to go on: python program.py -m +do=interrupt,last name=a/sweep\n"
+
+
+def test_the_log_goes_where_standard_output_goes_at_that_moment(monkeypatch, capsys):
+    handler = LiveHandler(sys.stderr)
+    bar = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", bar)  # as a progress bar does while it is shown
+    handler.emit(logging.LogRecord("a", logging.INFO, "", 0, "epoch 1", None, None))
+    assert bar.getvalue() == "epoch 1\n" and capsys.readouterr().err == ""
