@@ -1,0 +1,76 @@
+"""Self-contained HTML pages: one stylesheet, one charting library, nothing fetched from a network."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup, escape
+from PIL import Image
+from plotly.graph_objects import Figure
+from plotly.offline import get_plotlyjs
+
+from rococap.data.image import to_rgb
+
+COLOURS = ("#0969da", "#bf8700", "#1a7f37", "#8250df", "#cf222e", "#1b7c83", "#6e7781")  # of lines and bars, in turn
+
+
+def page(title: str, lead: str, sections: Iterable[tuple[str, Markup]]) -> str:
+    """A whole page as text.
+
+    Args:
+        lead: a line or two below the title: what is shown, and of what.
+        sections: heading and content of each part; contents come from the functions below, or a template.
+    """
+    parts = list(sections)
+    charts = any("plotly-graph-div" in content for _, content in parts)
+    library = Markup(get_plotlyjs()) if charts else None
+    return template("page").render(title=title, lead=lead, sections=parts, library=library)
+
+
+@cache
+def template(name: str) -> Template:
+    """`NAME.html` beside this file; what is put into it is escaped unless it is Markup."""
+    loader = FileSystemLoader(Path(__file__).parent)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(f"{name}.html")
+
+
+def chart(figure: Figure, height: int = 380) -> Markup:
+    """A plot that can be zoomed and pointed at, as wide as the page; `height` in pixels."""
+    figure.update_layout(
+        template="plotly_white",
+        colorway=COLOURS,
+        height=height,
+        margin={"l": 56, "r": 16, "t": 40, "b": 48},
+        font={"family": "system-ui, sans-serif", "size": 13},
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+    )
+    settings = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
+    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=settings))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+    """A table; cells that are numbers stand on the right. Wide ones scroll by themselves."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return Markup(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
+
+
+def _cell(value: object) -> str:
+    kind = ' class="number"' if isinstance(value, (int, float)) else ""
+    text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if isinstance(value, float) else value
+    return f"<td{kind}>{escape(text)}</td>"
+
+
+def picture(image: Image.Image, alt: str, side: int = 320) -> Markup:
+    """An image in any mode, inlined as JPEG, shrunk to at most `side` pixels."""
+    small = to_rgb(image)
+    small.thumbnail((side, side))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=85)
+    data = base64.b64encode(file.getvalue()).decode("ascii")
+    return Markup('<img loading="lazy" alt="{}" src="data:image/jpeg;base64,{}">').format(alt, data)
