@@ -41,6 +41,7 @@ class RunConfig:
     name: str = MISSING
     seed: int = MISSING
     monitor: str = MISSING
+    features: str = MISSING  # of a frozen vision tower: auto keeps them in half precision, fp32, or off
     data: DataConfig = MISSING
     decoding: DecodingConfig = MISSING
     model: dict[str, Any] = MISSING

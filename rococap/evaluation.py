@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
@@ -25,6 +27,7 @@ from rococap.types import Prediction, Source, Split
 
 if TYPE_CHECKING:
     from rococap.data.datamodule import CaptionData
+    from rococap.data.features import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +54,14 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
     folder = RunFolder(run)
     cfg = folder.config
     captioner = best_captioner(folder)
-    caption = captioning(captioner, cfg)
+    encode, caption = encoding(captioner, cfg), captioning(captioner, cfg)
     for image in images:
         try:
             pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image))))
         except UnreadableImage as error:
             yield image, error
         else:
-            yield image, caption(pixels[None])[0]
+            yield image, caption(encode(pixels[None]))[0]
 
 
 def build_captioner(cfg: DictConfig) -> Captioner:
@@ -75,7 +78,27 @@ def build_data(cfg: DictConfig, source: Source, captioner: Captioner) -> Caption
     from rococap.data.datamodule import CaptionData
 
     settings = {key: cfg.data[key] for key in cfg.data if key not in {"source", "root"}}
-    return CaptionData(source, captioner.processor, seed=cfg.seed, **settings)
+    return CaptionData(source, captioner.processor, seed=cfg.seed, encoder=kept_encoder(captioner, cfg), **settings)
+
+
+def kept_encoder(captioner: Captioner, cfg: DictConfig) -> Encoder | None:
+    """The vision tower, if what it makes of an image is the same in every epoch and may be kept."""
+    from rococap.data.features import Encoder
+
+    if captioner.tower_trains or cfg.features == "off":
+        log.info(
+            "features are computed anew in each epoch: %s",
+            "features=off" if cfg.features == "off" else "the vision tower trains",
+        )
+        return None
+    precision: Precision = build(cfg.precision)
+    arithmetic = precision.on(device_type(cfg.trainer.accelerator))
+    return Encoder(
+        key=hashlib.sha256(f"{captioner.tower_digest()} {arithmetic}".encode()).hexdigest(),
+        shape=captioner.features_shape,
+        dtype=np.float32 if cfg.features == "fp32" else np.float16,
+        encode=encoding(captioner, cfg),
+    )
 
 
 def best_captioner(folder: RunFolder) -> Captioner:
@@ -92,15 +115,28 @@ def load_best(captioner: Captioner, folder: RunFolder) -> None:
     captioner.eval()
 
 
-def captioning(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], list[str]]:
-    """From `uint8 [batch, 3, height, width]` to captions, on the recipe's device, in its precision and decoding."""
+def encoding(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], Tensor]:
+    """From `uint8 [batch, 3, height, width]` to features, on the recipe's device and in its precision."""
     device = device_type(cfg.trainer.accelerator)
     precision: Precision = build(cfg.precision)
-    captioner.to(device)
 
-    def caption(pixel_values: Tensor) -> list[str]:
+    def encode(pixel_values: Tensor) -> Tensor:
+        captioner.to(device).eval()
         with torch.inference_mode(), precision.autocast(device):
-            return captioner.generate(captioner.encode(pixel_values.to(device)), **decoding(cfg))
+            return captioner.encode(pixel_values.to(device))
+
+    return encode
+
+
+def captioning(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], list[str]]:
+    """From features to captions, on the recipe's device, in its precision and by its decoding."""
+    device = device_type(cfg.trainer.accelerator)
+    precision: Precision = build(cfg.precision)
+
+    def caption(features: Tensor) -> list[str]:
+        captioner.to(device).eval()
+        with torch.inference_mode(), precision.autocast(device):
+            return captioner.generate(features.to(device).float(), **decoding(cfg))
 
     return caption
 
@@ -112,12 +148,13 @@ def decoding(cfg: DictConfig) -> dict[str, int]:
 
 def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> None:
     """Write `predictions/<split>.jsonl`, batch by batch."""
-    caption = captioning(captioner, cfg)
+    encode, caption = encoding(captioner, cfg), captioning(captioner, cfg)
     examples = {example.id: example for example in data.examples(split)}
     loader = data.loader(split, cfg.decoding.batch_size)
     with PredictionWriter(folder.path / "predictions" / f"{split}.jsonl") as file:
         for batch in track(loader, description=f"Captioning {split} ({len(examples):,} images)", total=len(loader)):
-            for identity, text in zip(batch.ids, caption(batch.pixel_values), strict=True):
+            features = encode(batch.pixel_values) if batch.features is None else batch.features
+            for identity, text in zip(batch.ids, caption(features), strict=True):
                 e = examples[identity]
                 file.write(Prediction(e.id, text, e.captions, e.concepts, e.attribution))
 

@@ -14,7 +14,7 @@ from torchmetrics import MeanMetric
 
 from rococap.models.audit import refuse_missing_gradients
 from rococap.models.base import Captioner
-from rococap.optim import parameter_groups
+from rococap.optim import parameter_groups, set_mode
 from rococap.types import Batch, Example
 
 # Losses are summed over tokens. Divided by a constant of a batch's size they keep fp16's scale in range; the true
@@ -65,8 +65,17 @@ class CaptionModule(pl.LightningModule):
     def on_train_epoch_start(self) -> None:
         torch.manual_seed(self.seed + 1_000_003 * (self.current_epoch + 1) + 7919 * self.global_rank)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        set_mode(self.trainer.optimizers, training=True)
+
+    def on_train_epoch_end(self) -> None:
+        set_mode(self.trainer.optimizers, training=False)  # before a callback saves the weights
+
+    def on_validation_start(self) -> None:
+        set_mode(self.trainer.optimizers, training=False)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss, tokens = self.captioner(self.captioner.encode(batch.pixel_values), batch.input_ids, batch.attention_mask)
+        loss, tokens = self.captioner(features_of(self.captioner, batch), batch.input_ids, batch.attention_mask)
         self.step_tokens = self.step_tokens.to(tokens.device) + tokens
         mean = loss.detach() / tokens
         self.train_loss.update(mean, tokens)
@@ -91,7 +100,7 @@ class CaptionModule(pl.LightningModule):
         self.step_tokens.zero_()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        features = self.captioner.encode(batch.pixel_values)
+        features = features_of(self.captioner, batch)
         loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
         self.val_loss.update(loss / tokens, tokens)
         self.log("val/loss", self.val_loss, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
@@ -125,6 +134,14 @@ class CaptionModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.captioner.load_trainable_state(captioner_state(checkpoint))
+
+
+def features_of(captioner: Captioner, batch: Batch) -> Tensor:
+    """What the decoder sees of a batch, float [batch, positions, width]: computed, or as it was kept."""
+    if batch.features is not None:
+        return batch.features.float()
+    assert batch.pixel_values is not None
+    return captioner.encode(batch.pixel_values)
 
 
 def captioner_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:

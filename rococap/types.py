@@ -88,12 +88,13 @@ class Batch:
     ids: Sequence[str]
     input_ids: Tensor  # int64 [batch, tokens]: caption, end token, padding on the right
     attention_mask: Tensor  # int64 [batch, tokens]: 1 on the caption and its end token
-    pixel_values: Tensor  # uint8 [batch, 3, height, width]
+    pixel_values: Tensor | None = None  # uint8 [batch, 3, height, width]
+    features: Tensor | None = None  # float [batch, positions, width], in place of pixels where they were kept
 
     def pin_memory(self) -> Batch:
         """In page-locked memory, from where a GPU copies while it computes. A DataLoader calls it."""
-        tensors = ("input_ids", "attention_mask", "pixel_values")
-        return replace(self, **{name: getattr(self, name).pin_memory() for name in tensors})
+        tensors = {name: getattr(self, name) for name in ("input_ids", "attention_mask", "pixel_values", "features")}
+        return replace(self, **{name: t.pin_memory() for name, t in tensors.items() if t is not None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Through the real Trainer: a step's gradient is that of the mean over its tokens, and captions learn to end."""
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 
 from rococap.data.datamodule import CaptionData
+from rococap.data.features import Encoder
 from rococap.data.phantom import Phantom
 from rococap.models.lora import add_lora, train_in_full
 from rococap.models.tiny import tiny
-from rococap.module import CaptionModule
+from rococap.module import CaptionModule, features_of
 from rococap.optim import constant
 
 LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
@@ -96,6 +98,32 @@ def test_two_micro_batches_of_four_are_one_batch_of_eight():
 
     assert [error(flat(g)) < 1e-5 for g in (whole, halves, quarters)] == [True] * 3
     assert error(mean_of_means) > 1e-3  # what they would be if each micro-batch counted the same
+
+
+@pytest.mark.parametrize(("kept", "error"), [(np.float16, 1e-3), (np.float32, 1e-6)])
+def test_kept_features_give_the_same_loss_and_gradient(kept, error):
+    captioner = adapted().train()
+    encoder = Encoder(captioner.tower_digest(), captioner.features_shape, kept, captioner.encode)
+    source = Phantom(train=8, valid=1, test=1, seed=0)
+    results = []
+    for choice in (None, encoder):
+        data = CaptionData(source, captioner.processor, batch_size=8, **SETTINGS, encoder=choice)
+        [batch] = batches(data, 8)
+        assert (batch.features is None) == (choice is None)
+        loss, count = captioner(features_of(captioner, batch), batch.input_ids, batch.attention_mask)
+        results.append((float(loss.detach() / count), gradient_of(loss / count, captioner)))
+    (loss, gradient), (kept_loss, kept_gradient) = results
+    assert kept_loss == pytest.approx(loss, rel=error)
+    assert float((kept_gradient - gradient).norm() / gradient.norm()) < 10 * error
+
+
+def test_features_of_another_tower_or_layout_are_never_taken():
+    digests = {adapted().tower_digest(), tiny().tower_digest()}
+    assert len(digests) == 1  # what LoRA adds to the decoder changes no feature
+    moved = tiny()
+    with torch.no_grad():
+        next(moved.tower.parameters()).view(-1)[0] += 1e-3
+    assert len({*digests, moved.tower_digest(), tiny(visual_tokens=49).tower_digest()}) == 3
 
 
 def batches(data, size):

@@ -40,6 +40,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "trainer.max_epochs": _at_least(1),
     "trainer.accumulate_grad_batches": _at_least(1),
 }
+FEATURES = ("auto", "fp32", "off")
 
 
 def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -50,6 +51,8 @@ def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, f"must be {said}, not {value}"
     if isinstance(name := config.get("name"), str) and (fault := _folder_fault(name)):
         yield "name", fault
+    if (features := config.get("features", "auto")) not in FEATURES:
+        yield "features", f'must be one of {", ".join(FEATURES)}, not {features} (in YAML: features: "off")'
     yield from _monitor(config)
 
 

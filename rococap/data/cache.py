@@ -56,11 +56,15 @@ def writing(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+class NoSpace(UserError):
+    """The disk is too small for what is to be kept."""
+
+
 def require_space(folder: Path, needed: int, what: str) -> None:
-    """Raise UserError unless `needed` bytes and a twentieth more are free."""
+    """Raise NoSpace unless `needed` bytes and a twentieth more are free."""
     free = shutil.disk_usage(folder).free
     if free < needed * 1.05:
-        raise UserError(
+        raise NoSpace(
             f"{what} takes {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free on the disk of {folder}.\n"
             "Free some, choose another disk with ROCOCAP_CACHE=DIR, or take less with data.fraction."
         )

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from rococap.data import features
+from rococap.data.cache import NoSpace
 from rococap.data.dataset import CaptionDataset
+from rococap.data.features import Encoder, Features
 from rococap.data.sampler import LengthSampler
 from rococap.data.store import Store, cores, prepare
 from rococap.data.subset import fixed_sample, subset
-from rococap.types import Batch, Example, Processor, Source, Split
+from rococap.types import Batch, Example, Processor, Source, Split, UserError
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +32,7 @@ class CaptionData(LightningDataModule):
         workers: processes that load batches; null chooses: none on small machines, since prepared images are
             memory-mapped and a batch takes less time to read than to send between processes.
         val_images: how many of `valid` are used, null for all.
+        encoder: the frozen tower whose features are kept; None where batches hold pixels.
         max_tokens: of a caption, end token included; what is longer is cut, and counted in the log.
     """
 
@@ -42,9 +48,10 @@ class CaptionData(LightningDataModule):
         val_images: int | None,
         max_tokens: int,
         seed: int,
+        encoder: Encoder | None = None,
     ) -> None:
         super().__init__()
-        self.source, self.processor = source, processor
+        self.source, self.processor, self.encoder = source, processor, encoder
         self.fraction, self.subset_seed, self.seed = fraction, subset_seed, seed
         self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
         self.workers = min(8, cores() // 4) if workers is None else workers
@@ -53,13 +60,14 @@ class CaptionData(LightningDataModule):
 
     def examples(self, split: Split) -> list[Example]:
         """The readable examples that the run uses, for valid and test in the loader's order."""
-        return self.dataset(split).store.examples
+        return self.dataset(split).images.examples
 
     def dataset(self, split: Split) -> CaptionDataset:
         """A split, prepared on first use; raises UserError."""
         if split not in self._datasets:
-            store = prepare(self._chosen(split), self.processor, self.fingerprint, split)
-            self._datasets[split] = CaptionDataset(store, self._tokens(store, split), self.processor.pad_token_id)
+            images = self._images(self._chosen(split), split)
+            tokens = self._tokens(images.examples, split)
+            self._datasets[split] = CaptionDataset(images, tokens, self.processor.pad_token_id)
         return self._datasets[split]
 
     def loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> DataLoader[Batch]:
@@ -96,10 +104,29 @@ class CaptionData(LightningDataModule):
             return fixed_sample(examples, self.val_images, self.subset_seed)
         return examples
 
-    def _tokens(self, store: Store, split: Split) -> list[list[int]]:
+    def _images(self, examples: list[Example], split: Split) -> Store | Features:
+        pixels = partial(prepare, processor=self.processor, key=self.fingerprint, split=split)
+        images = self._features(examples, pixels, split) or pixels(examples)
+        if examples and not images.examples:
+            first = next(iter(images.unreadable.values()))
+            raise UserError(f"None of the {len(examples):,} images of {split} can be read; the first: {first}")
+        return images
+
+    def _features(
+        self, examples: list[Example], pixels: Callable[[Sequence[Example]], Store], split: Split
+    ) -> Features | None:
+        if self.encoder is None:
+            return None
+        try:
+            return features.prepare(examples, pixels, self.encoder, self.fingerprint, split)
+        except NoSpace as error:
+            log.warning("features are computed anew in each epoch: %s", error)
+            return None
+
+    def _tokens(self, examples: Sequence[Example], split: Split) -> list[list[int]]:
         """The first caption of each example: the one trained on. None gives no tokens."""
         rows, cut = [], 0
-        for example in store.examples:
+        for example in examples:
             ids, was_cut = (
                 self.processor.tokens(example.captions[0], self.max_tokens) if example.captions else ([], False)
             )

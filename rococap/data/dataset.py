@@ -8,22 +8,23 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from rococap.data.features import Features
 from rococap.data.store import Store
 from rococap.types import Batch
 
 
 class CaptionDataset(Dataset[Batch]):
-    """Prepared examples with their tokens. A list of indices gives a batch, padded to its own longest caption."""
+    """Prepared images, or their features, with tokens. A list of indices gives a batch, padded to its longest."""
 
-    def __init__(self, store: Store, tokens: Sequence[Sequence[int]], pad_token_id: int) -> None:
-        self.store, self.tokens, self.pad_token_id = store, tokens, pad_token_id
-        self.ids = [example.id for example in store.examples]
+    def __init__(self, images: Store | Features, tokens: Sequence[Sequence[int]], pad_token_id: int) -> None:
+        self.images, self.tokens, self.pad_token_id = images, tokens, pad_token_id
+        self.ids = [example.id for example in images.examples]
 
     def __getitem__(self, indices: list[int]) -> Batch:
         ids = [self.ids[index] for index in indices]
         input_ids, attention_mask = pad([self.tokens[index] for index in indices], self.pad_token_id)
-        pixels = np.stack([self.store[name] for name in ids])
-        return Batch(ids, input_ids, attention_mask, pixel_values=torch.from_numpy(pixels))
+        arrays = torch.from_numpy(np.stack([self.images[name] for name in ids]))
+        return Batch(ids, input_ids, attention_mask, **{self.images.kind: arrays})
 
 
 def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,28 +5,25 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from rich.progress import Progress
 from torch.utils.data import DataLoader
 
 from rococap.data.cache import cache_folder, require_space, writing
 from rococap.data.chunks import Row, read_rows, write_chunk
 from rococap.data.image import UnreadableImage, read
-from rococap.data.progress import progress_bar
+from rococap.data.progress import shown
 from rococap.types import Example, Processor, UserError
 
 log = logging.getLogger(__name__)
 
 FORMAT = "1"  # of the cache; another number leaves older caches aside
 CHUNK = 512  # images a file, at most
-MOMENT = 1.0  # seconds without a progress bar
 
 
 class Store:
@@ -36,6 +33,8 @@ class Store:
         examples: the readable ones, in the order in which they were asked for.
         unreadable: id -> why, of the ones left out.
     """
+
+    kind = "pixel_values"
 
     def __init__(
         self, examples: Sequence[Example], rows: dict[str, Row], unreadable: dict[str, str], processor: Processor
@@ -68,7 +67,7 @@ def prepare(examples: Sequence[Example], processor: Processor, key: str, split: 
         key: the dataset's fingerprint. Size and method of resizing are added to it here.
 
     Raises:
-        UserError: the disk is full or cannot be written, or no image at all can be read.
+        UserError: the disk is full or cannot be written.
     """
     shape = (3, *processor.image_size)
     folder = cache_folder("images", f"{key[:16]}-{_method(processor)}", split)
@@ -83,12 +82,7 @@ def prepare(examples: Sequence[Example], processor: Processor, key: str, split: 
             rows = read_rows(folder, shape, np.uint8)
     for reason in unreadable.values():
         log.warning("%s: image left out of the run: %s", split, reason)
-    store = Store(examples, rows, unreadable, processor)
-    if examples and not store.examples:
-        raise UserError(
-            f"None of the {len(examples):,} images of {split} can be read; the first: {next(iter(unreadable.values()))}"
-        )
-    return store
+    return Store(examples, rows, unreadable, processor)
 
 
 def _method(processor: Processor) -> str:
@@ -123,7 +117,7 @@ def _build(folder: Path, examples: Sequence[Example], processor: Processor, titl
         collate_fn=partial(_decode, folder, processor),
     )
     unreadable: dict[str, str] = {}
-    for built in _shown(loader, len(examples), title):
+    for built in shown(loader, len(examples), "images", title, lambda built: built.count):
         if built.error:
             raise UserError(built.error)
         unreadable |= built.unreadable
@@ -144,20 +138,3 @@ def _decode(folder: Path, processor: Processor, examples: Sequence[Example]) -> 
     except UserError as error:  # returned, since a DataLoader would wrap it in a traceback
         return _Built(0, {}, str(error))
     return _Built(len(examples), unreadable, "")
-
-
-def _shown(loader: DataLoader[_Built], total: int, title: str) -> Iterator[_Built]:
-    """Pass results on, with a progress bar if there is more than a moment's work."""
-    begun, shown = time.monotonic(), False
-    progress: Progress = progress_bar("images")
-    task = progress.add_task(title, total=total)
-    try:
-        for built in loader:
-            progress.advance(task, built.count)
-            if not shown and time.monotonic() - begun > MOMENT:
-                progress.start()
-                shown = True
-            yield built
-    finally:
-        if shown:
-            progress.stop()

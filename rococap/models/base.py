@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ class Captioner(nn.Module, ABC):
         new: names of the parameters of `network` that had random values when it was built. Frozen, they
             would make the model blind in silence; `rococap.models.audit` refuses that.
         base_code: lines of Python that build `base`, the network before adaptation, from public packages.
+        opening_code: lines that follow once `model`, the trained network, is open; mostly empty.
     """
 
     processor: Processor
     network: Any
     new: frozenset[str]
     base_code: str
+    opening_code: str
 
     @property
     @abstractmethod
@@ -37,6 +40,24 @@ class Captioner(nn.Module, ABC):
     def tower_trains(self) -> bool:
         """Whether any weight of the vision tower is trained; if not, features may be computed once."""
         return any(parameter.requires_grad for parameter in self.tower.parameters())
+
+    @property
+    @abstractmethod
+    def encoding(self) -> str:
+        """What `encode` does, apart from the tower's weights: architecture, normalising, layout of the positions."""
+
+    @property
+    @abstractmethod
+    def features_shape(self) -> tuple[int, int]:
+        """Positions and width of an image's features."""
+
+    def tower_digest(self) -> str:
+        """Hex digest of all that an image's features hang on; equal digests, equal features."""
+        digest = hashlib.sha256(self.encoding.encode())
+        for name, tensor in self.tower.state_dict().items():
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     @abstractmethod
     def encode(self, pixel_values: Tensor) -> Tensor:

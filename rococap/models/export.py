@@ -68,7 +68,9 @@ def export(captioner: Captioner, run: Path) -> Path:
         captioner.save_network(temporary)
         code, title = _MODEL, "A captioner, trained in full"
     captioner.save_settings(temporary)
-    (temporary / "README.md").write_text(_README.format(title=title, code=code, folder=folder.name), encoding="utf-8")
+    (temporary / "README.md").write_text(
+        _README.format(title=title, code=code + captioner.opening_code, folder=folder.name), encoding="utf-8"
+    )
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     return folder

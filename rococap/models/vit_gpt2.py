@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 from rococap.models.base import Captioner
 from rococap.models.hub import load_gpt2, load_image_settings, load_tokenizer, load_vit, load_whole, place
 from rococap.models.processor import HFProcessor, ImageSettings
+from rococap.types import UserError
 
 _WHOLE = """\
 import torch
@@ -35,25 +37,42 @@ base = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)  # the adapte
 """
 
 
-def published(path: str) -> ViTGPT2:
+_POOLING = """
+
+
+def pool(encoder, arguments, output):
+    grid = output.last_hidden_state[:, 1:].transpose(1, 2).unflatten(2, ({side}, {side}))
+    grid = torch.nn.functional.adaptive_avg_pool2d(grid, {to}).flatten(2).transpose(1, 2)
+    output.last_hidden_state = torch.cat([output.last_hidden_state[:, :1], grid], dim=1)
+
+
+model.encoder.register_forward_hook(pool)  # as it was trained: fewer visual tokens
+"""
+
+
+def published(path: str, visual_tokens: int | None = None) -> ViTGPT2:
     """A captioner that was published whole, such as nlpconnect/vit-gpt2-image-captioning.
 
     Args:
         path: a name on the Hugging Face hub, or a directory.
+        visual_tokens: patches that the decoder sees, a square number such as 49: the tower's grid is averaged down to
+            it. None leaves the grid as it is (196 at 224 pixels and patches of 16).
 
     Raises:
         UserError: not a VisionEncoderDecoder checkpoint, or the hub cannot be reached.
     """
     model, new = load_whole(path)
-    return ViTGPT2(model, load_image_settings(path), load_tokenizer(path), new, _WHOLE.format(path=place(path)))
+    code = _WHOLE.format(path=place(path))
+    return ViTGPT2(model, load_image_settings(path), load_tokenizer(path), new, code, visual_tokens)
 
 
-def fresh(encoder: str, decoder: str) -> ViTGPT2:
+def fresh(encoder: str, decoder: str, visual_tokens: int | None = None) -> ViTGPT2:
     """Any ViT and any GPT-2 put together. What joins them has random values and must be trained in full.
 
     Args:
         encoder: a ViT on the hub or in a directory.
         decoder: a GPT-2 with its tokenizer, on the hub or in a directory.
+        visual_tokens: see `published`.
 
     Raises:
         UserError: one of them is no such checkpoint, or the hub cannot be reached.
@@ -64,7 +83,28 @@ def fresh(encoder: str, decoder: str) -> ViTGPT2:
     new = {f"encoder.{name}" for name in new_vision} | {f"decoder.{name}" for name in new_language}
     new |= {name for name, _ in model.named_parameters() if name.startswith("enc_to_dec_proj.")}
     code = _PARTS.format(encoder=place(encoder), decoder=place(decoder))
-    return ViTGPT2(model, load_image_settings(encoder), load_tokenizer(decoder), frozenset(new), code)
+    return ViTGPT2(model, load_image_settings(encoder), load_tokenizer(decoder), frozenset(new), code, visual_tokens)
+
+
+def pooled_side(side: int, visual_tokens: int | None) -> int:
+    """Height and width of the pooled grid; raises UserError unless it is a square that fits into `side` x `side`."""
+    if visual_tokens is None:
+        return side
+    to = math.isqrt(max(visual_tokens, 0))
+    if to * to != visual_tokens or not 1 <= to <= side:
+        squares = ", ".join(str(n * n) for n in range(side, 0, -1) if side % n == 0)
+        raise UserError(
+            f"model.visual_tokens={visual_tokens}: the vision tower gives {side} x {side} patches.\n"
+            f"Take one of {squares}."
+        )
+    return to
+
+
+def pooled(features: Tensor, side: int, to: int) -> Tensor:
+    """Average the patches of `[batch, 1 + side * side, width]` to a grid of `to` x `to`; the class token stays."""
+    grid = features[:, 1:].transpose(1, 2).reshape(len(features), -1, side, side)
+    patches = functional.adaptive_avg_pool2d(grid, to).flatten(2).transpose(1, 2)
+    return torch.cat([features[:, :1], patches], dim=1)
 
 
 class ViTGPT2(Captioner):
@@ -81,13 +121,17 @@ class ViTGPT2(Captioner):
         tokenizer: PreTrainedTokenizerBase,
         new: frozenset[str],
         base_code: str,
+        visual_tokens: int | None,
     ) -> None:
         super().__init__()
         self.network = network
         self.settings = settings
         self.processor = HFProcessor(settings.size, settings.resample, tokenizer, network.config.decoder.n_positions)
         self.new = new
+        self.side = math.isqrt(network.config.encoder.image_size**2 // network.config.encoder.patch_size**2)
+        self.pooled_side = pooled_side(self.side, visual_tokens)
         self.base_code = base_code
+        self.opening_code = _POOLING.format(side=self.side, to=self.pooled_side) if self._pools else ""
         # Old checkpoints keep the start token in the config, newer ones in the generation config.
         starts = [getattr(c, "decoder_start_token_id", None) for c in (network.config, network.generation_config)]
         end = tokenizer.eos_token_id
@@ -114,11 +158,24 @@ class ViTGPT2(Captioner):
         encoder: nn.Module = self.model.encoder
         return encoder
 
+    @property
+    def encoding(self) -> str:
+        config = self.model.config.encoder.to_json_string(use_diff=False)
+        return f"{config} {self.settings.scale} {self.settings.mean} {self.settings.std} {self.pooled_side}"
+
+    @property
+    def features_shape(self) -> tuple[int, int]:
+        return 1 + self.pooled_side**2, self.model.config.encoder.hidden_size
+
     def encode(self, pixel_values: Tensor) -> Tensor:
         pixels = (pixel_values.float() - self.mean) / self.std
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.tower_trains):
             features: Tensor = self.tower(pixel_values=pixels).last_hidden_state
-        return features
+        return pooled(features, self.side, self.pooled_side) if self._pools else features
+
+    @property
+    def _pools(self) -> bool:
+        return self.pooled_side != self.side
 
     def forward(self, features: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self._decode(features, input_ids).last_hidden_state  # [batch, tokens, width]

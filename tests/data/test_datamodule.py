@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ from standin import Words
 
 from rococap.data.datamodule import CaptionData
 from rococap.data.dataset import pad
+from rococap.data.features import Encoder
 from rococap.data.image import BytesImage, FileImage, read
 from rococap.data.rocov2 import RocoV2
 from rococap.data.subset import fixed_sample, subset
-from rococap.types import SPLITS, Example
+from rococap.types import SPLITS, Example, UserError
 
 MINI = Path(__file__).parents[2] / "../shared/data/rocov2_mini"
 needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
@@ -44,17 +46,19 @@ class Drawn:
         return "drawn"
 
 
+SETTINGS = {
+    "fraction": 1.0,
+    "subset_seed": 0,
+    "batch_size": 8,
+    "workers": 0,
+    "val_images": 500,
+    "max_tokens": 128,
+    "seed": 0,
+}
+
+
 def data(source, **changes) -> CaptionData:
-    settings = {
-        "fraction": 1.0,
-        "subset_seed": 0,
-        "batch_size": 8,
-        "workers": 0,
-        "val_images": 500,
-        "max_tokens": 128,
-        "seed": 0,
-    }
-    return CaptionData(source, Words(), **(settings | changes))
+    return CaptionData(source, Words(), **(SETTINGS | changes))
 
 
 @needs_mini
@@ -165,3 +169,25 @@ def test_two_processes_share_an_epoch(tmp_path):
         shares.append([name for batch in module.train_dataloader() for name in batch.ids])
     assert sorted(shares[0] + shares[1]) == sorted(f"train{n}" for n in range(50))
     assert abs(len(shares[0]) - len(shares[1])) <= 1
+
+
+def test_no_readable_image_at_all_is_an_error(tmp_path):
+    source = Drawn(tmp_path / "images")
+    for example in source.examples("test"):
+        example.image.path.write_bytes(b"")
+    with pytest.raises(UserError, match="None of the 3 images of test can be read; the first: "):
+        data(source).dataset("test")
+
+
+def test_features_take_the_place_of_pixels_unless_the_disk_is_too_small(tmp_path, monkeypatch, caplog):
+    mean = Encoder("mean", (1, 3), np.float16, lambda pixels: pixels.float().mean(dim=(2, 3))[:, None])
+    module = CaptionData(Drawn(tmp_path / "images"), Words(), **SETTINGS, encoder=mean)
+    batch = next(iter(module.loader("test", 3)))
+    assert batch.pixel_values is None and batch.features.tolist() == [[[i] * 3] for i in range(3)]
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50))  # 9 images are 54 bytes
+    with caplog.at_level(logging.WARNING):
+        monkeypatch.setattr("rococap.data.store.require_space", lambda *a: None)
+        batch = next(iter(module.loader("valid", 9)))
+    assert batch.features is None and batch.pixel_values.shape == (9, 3, 32, 48)
+    assert "features are computed anew in each epoch: Keeping the features of 9 images of valid takes" in caplog.text

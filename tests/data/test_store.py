@@ -104,14 +104,6 @@ def test_unreadable_images_are_named_and_left_out(tmp_path, caplog):
     assert "1" in [example.id for example in prepare(examples, Words(), "key", "valid").examples]
 
 
-def test_no_readable_image_at_all_is_an_error(tmp_path):
-    examples = pictures(tmp_path / "x", 2)
-    for example in examples:
-        example.image.path.write_bytes(b"")
-    with pytest.raises(UserError, match="None of the 2 images"):
-        prepare(examples, Words(), "key", "train")
-
-
 def test_changed_bytes_are_noticed_and_decoded_anew(cache, tmp_path, caplog):
     examples = pictures(tmp_path / "x", 5)
     prepare(examples, Words(), "key", "train")
