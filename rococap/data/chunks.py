@@ -11,6 +11,7 @@ import logging
 import uuid
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from rococap.data.cache import write_whole
+from rococap.types import Example
 
 log = logging.getLogger(__name__)
 
@@ -88,3 +90,20 @@ def read_rows(folder: Path, shape: tuple[int, ...], dtype: type[np.generic], *, 
         for number, (name, checksum) in enumerate(zip(ids, checksums, strict=True)):
             rows[name] = Row(chunk, number, checksum)
     return rows
+
+
+def intact(rows: dict[str, Row], examples: Sequence[Example], *, clear: bool = False) -> dict[str, Row]:
+    """The rows of chunks in which every row of these examples has the bytes that were written.
+
+    Args:
+        clear: delete the other chunks. Only for the holder of the folder's lock.
+    """
+    asked = [rows[example.id] for example in examples if example.id in rows]
+    with ThreadPoolExecutor() as pool:  # checksums are computed outside the interpreter's lock
+        whole = list(pool.map(Row.intact, asked))
+    damaged = {row.chunk for row, good in zip(asked, whole, strict=True) if not good}
+    for chunk in damaged if clear else ():
+        log.warning("%s was changed on disk: what it held is prepared anew", chunk)
+        chunk.with_suffix(".json").unlink(missing_ok=True)
+        chunk.unlink(missing_ok=True)
+    return {name: row for name, row in rows.items() if row.chunk not in damaged}

@@ -11,11 +11,12 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from rococap.data import features
+from rococap.data.build import cores
 from rococap.data.cache import NoSpace
 from rococap.data.dataset import CaptionDataset
 from rococap.data.features import Encoder, Features
 from rococap.data.sampler import LengthSampler
-from rococap.data.store import Store, cores, prepare
+from rococap.data.store import Store, prepare
 from rococap.data.subset import fixed_sample, subset
 from rococap.types import Batch, Example, Processor, Source, Split, UserError
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rococap.data.cache import cache_folder, require_space, writing
-from rococap.data.chunks import Row, read_rows, write_chunk
+from rococap.data.chunks import Row, intact, read_rows, write_chunk
 from rococap.data.progress import shown
 from rococap.data.store import Store
 from rococap.types import Example, UserError
@@ -80,12 +79,12 @@ def prepare(
         UserError: it cannot be written.
     """
     folder = cache_folder("features", f"{key[:16]}-{encoder.key[:16]}-{np.dtype(encoder.dtype).name}-{FORMAT}", split)
-    rows = _intact(read_rows(folder, encoder.shape, encoder.dtype), examples)
+    rows = intact(read_rows(folder, encoder.shape, encoder.dtype), examples)
     unreadable: dict[str, str] = {}
     if any(example.id not in rows for example in examples):
         with writing(folder):
             # Another run may have added some meanwhile.
-            rows = _intact(read_rows(folder, encoder.shape, encoder.dtype, clear=True), examples, clear=True)
+            rows = intact(read_rows(folder, encoder.shape, encoder.dtype, clear=True), examples, clear=True)
             missing = [example for example in examples if example.id not in rows]
             size = len(missing) * int(np.prod(encoder.shape)) * np.dtype(encoder.dtype).itemsize
             require_space(folder, size, f"Keeping the features of {len(missing):,} images of {split}")
@@ -113,20 +112,3 @@ def _encoded(store: Store, ids: Sequence[str], encoder: Encoder) -> np.ndarray:
             "numbers.\nTake features=fp32, or features=off."
         )
     return kept
-
-
-def _intact(rows: dict[str, Row], examples: Sequence[Example], *, clear: bool = False) -> dict[str, Row]:
-    """The rows of chunks in which every asked-for row has the bytes that were written.
-
-    Args:
-        clear: delete the other chunks. Only for the holder of the folder's lock.
-    """
-    asked = [rows[example.id] for example in examples if example.id in rows]
-    with ThreadPoolExecutor() as pool:  # checksums are computed outside the interpreter's lock
-        whole = list(pool.map(Row.intact, asked))
-    damaged = {row.chunk for row, good in zip(asked, whole, strict=True) if not good}
-    for chunk in damaged if clear else ():
-        log.warning("%s was changed on disk: its features are computed anew", chunk)
-        chunk.with_suffix(".json").unlink(missing_ok=True)
-        chunk.unlink(missing_ok=True)
-    return {name: row for name, row in rows.items() if row.chunk not in damaged}

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from torch.utils.data import DataLoader
 
+from rococap.data.build import build
 from rococap.data.cache import cache_folder, require_space, writing
-from rococap.data.chunks import Row, read_rows, write_chunk
-from rococap.data.image import UnreadableImage, read
-from rococap.data.progress import shown
-from rococap.types import Example, Processor, UserError
+from rococap.data.chunks import Row, read_rows
+from rococap.data.image import read
+from rococap.types import Example, LazyImage, Processor
 
 log = logging.getLogger(__name__)
 
 FORMAT = "1"  # of the cache; another number leaves older caches aside
-CHUNK = 512  # images a file, at most
 
 
 class Store:
@@ -78,7 +73,7 @@ def prepare(examples: Sequence[Example], processor: Processor, key: str, split: 
             rows = read_rows(folder, shape, np.uint8, clear=True)  # another run may have added some meanwhile
             missing = [example for example in examples if example.id not in rows]
             require_space(folder, len(missing) * int(np.prod(shape)), f"Keeping {len(missing):,} images of {split}")
-            unreadable = _build(folder, missing, processor, f"decoding {split} images")
+            unreadable = build(folder, missing, partial(_pixels, processor), f"decoding {split} images")
             rows = read_rows(folder, shape, np.uint8)
     for reason in unreadable.values():
         log.warning("%s: image left out of the run: %s", split, reason)
@@ -92,49 +87,5 @@ def _method(processor: Processor) -> str:
     return f"{processor.image_size[0]}x{processor.image_size[1]}-{digest.hexdigest()[:8]}"
 
 
-def cores() -> int:
-    """CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@dataclass(frozen=True)
-class _Built:
-    count: int
-    unreadable: dict[str, str]
-    error: str  # why nothing could be written; empty if all went well
-
-
-def _build(folder: Path, examples: Sequence[Example], processor: Processor, title: str) -> dict[str, str]:
-    """Write chunks in parallel; returns id -> why of the images that cannot be read."""
-    workers = cores() if len(examples) > CHUNK else 0
-    size = max(16, min(CHUNK, len(examples) // (4 * max(1, workers))))
-    parts = [examples[first : first + size] for first in range(0, len(examples), size)]
-    # A DataLoader, since its workers end by themselves when their parent is killed.
-    loader: DataLoader[_Built] = DataLoader(
-        parts,  # type: ignore[arg-type]  # a list is a dataset
-        batch_size=None,
-        num_workers=workers,
-        collate_fn=partial(_decode, folder, processor),
-    )
-    unreadable: dict[str, str] = {}
-    for built in shown(loader, len(examples), "images", title, lambda built: built.count):
-        if built.error:
-            raise UserError(built.error)
-        unreadable |= built.unreadable
-    return unreadable
-
-
-def _decode(folder: Path, processor: Processor, examples: Sequence[Example]) -> _Built:
-    ids, arrays, unreadable = [], [], {}
-    for example in examples:
-        try:
-            arrays.append(processor.pixels(read(example.image)))
-            ids.append(example.id)
-        except UnreadableImage as error:
-            unreadable[example.id] = str(error)
-    try:
-        if ids:
-            write_chunk(folder, ids, arrays)
-    except UserError as error:  # returned, since a DataLoader would wrap it in a traceback
-        return _Built(0, {}, str(error))
-    return _Built(len(examples), unreadable, "")
+def _pixels(processor: Processor, image: LazyImage) -> np.ndarray:
+    return processor.pixels(read(image))

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from standin import Words
 
+from rococap.data import build as builds
 from rococap.data import store as stores
 from rococap.data.image import FileImage, read
 from rococap.data.rocov2 import RocoV2
@@ -60,7 +61,7 @@ def test_only_what_is_asked_for_is_added(cache, tmp_path, monkeypatch):
 
 
 def test_many_images_are_built_in_parallel(tmp_path, monkeypatch):
-    monkeypatch.setattr(stores, "CHUNK", 64)
+    monkeypatch.setattr(builds, "CHUNK", 64)
     examples = pictures(tmp_path / "x", 300)
     examples[7].image.path.write_bytes(b"")
     store = prepare(examples, Words(), "key", "train")
@@ -179,7 +180,7 @@ import sys, time
 sys.path[:0] = [{here!r}]
 from pathlib import Path
 from standin import Words
-from rococap.data import store
+from rococap.data import build, store
 from rococap.data.image import FileImage
 from rococap.types import Example
 
@@ -189,7 +190,7 @@ class Slow(Words):
         return super().pixels(image)
 
 if __name__ == "__main__":
-    store.CHUNK = 16
+    build.CHUNK = 16
     folder = Path({folder!r})
     examples = [Example(str(n), FileImage(folder / f"{{n}}.png"), ()) for n in range({count})]
     print(len(store.prepare(examples, Slow(), "key", "train").examples))
@@ -210,7 +211,7 @@ def wait_for(condition, seconds: float = 60) -> None:
 
 @pytest.mark.parametrize("whole_group", [True, False])
 def test_a_killed_build_leaves_nothing_half_right_and_is_resumed(whole_group, cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(stores, "CHUNK", 16)
+    monkeypatch.setattr(builds, "CHUNK", 16)
     examples = pictures(tmp_path / "x", 200)
     process = build(tmp_path / "x", 200, delay=0.02)
     wait_for(lambda: len(list(cache.rglob("*.json"))) >= 2)
@@ -219,7 +220,7 @@ def test_a_killed_build_leaves_nothing_half_right_and_is_resumed(whole_group, ca
     done = len(list(cache.rglob("*.json")))
     assert done < 200 // 16
     built = []
-    monkeypatch.setattr(stores, "cores", lambda: 0)
+    monkeypatch.setattr(builds, "cores", lambda: 0)
     monkeypatch.setattr(stores, "read", lambda image: built.append(image) or read(image))
     assert_right(prepare(examples, Words(), "key", "train"), examples)
     assert len(built) <= 200 - 16 * done
