@@ -22,7 +22,8 @@ from rococap.module import captioner_state
 from rococap.precision import Precision, device_type
 from rococap.predictions import PredictionWriter, read_predictions
 from rococap.records import RunFolder
-from rococap.results import FILE, Row, read_results, score_predictions, write_results
+from rococap.results import FILE, Row, read_results, write_per_sample, write_results
+from rococap.scored import score_predictions
 from rococap.types import Prediction, Source, Split
 
 if TYPE_CHECKING:
@@ -160,13 +161,15 @@ def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder:
 
 
 def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric]) -> list[Row]:
-    """Score what `caption_split` wrote, and put the rows into evaluation_results.csv; none without captions."""
+    """Score what `caption_split` wrote, into evaluation_results.csv and scores/; gives no row without references."""
     predictions = read_predictions(folder.path / "predictions" / f"{split}.jsonl")
     if not metrics or not any(p.references for p in predictions):
         why = "the split has no captions" if metrics else "metrics=[]"
         log.info("%s: %d captions written, not scored (%s)", split, len(predictions), why)
         return []
-    rows = score_predictions(metrics, predictions, split)
+    scored = score_predictions(metrics, predictions, split)
+    rows = scored.rows() + scored.slice_rows()
+    write_per_sample(folder.path, split, [p.id for p in predictions], scored.per_sample())
     file = folder.path / FILE
     others = [row for row in (read_results(file) if file.is_file() else []) if row.split != split]
     write_results(file, others + rows)

@@ -20,8 +20,7 @@ from rich.console import Console
 
 from rococap.cli import user_errors
 from rococap.results import FILE as results_file
-from rococap.results import read_results
-from rococap.results import table as results_table
+from rococap.results import read_results, show_table
 from rococap.types import UserError
 
 # What cannot change weights may differ when a run goes on.
@@ -167,7 +166,7 @@ def show(folder: RunFolder) -> None:
     results = folder.path / results_file
     state = folder.state
     if results.is_file():
-        console.print(results_table(read_results(results)))
+        show_table(read_results(results))
     best = f"best {state['monitor']} {state['best_score']:.4f} ({state['best_checkpoint']})"
     minutes, seconds = divmod(round(state["wall_seconds"]), 60)
     console.print(f"{best}, {minutes} min {seconds} s, {state['peak_memory']['rss_mib']:,.0f} MiB")

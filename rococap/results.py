@@ -1,27 +1,33 @@
-"""`evaluation_results.csv`: scores with what is needed to trust and compare them; computed, written, read and shown."""
+"""Files of scores, written, read and shown: `evaluation_results.csv` with what is needed to trust and compare them,
+`scores/<split>_per_sample.csv` with those of each image.
+"""
 
 from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from itertools import groupby
 from pathlib import Path
 
-import numpy as np
 from rich import box
+from rich.console import Console
 from rich.table import Table
 
-from rococap.metrics import blind
-from rococap.metrics.base import FloatArray, Metric
-from rococap.metrics.scoring import measure
-from rococap.metrics.signature import difference, signature
-from rococap.metrics.stats import bootstrap, interval
-from rococap.types import Prediction, UserError
+from rococap.metrics.base import FloatArray
+from rococap.metrics.signature import difference
+from rococap.types import UserError
 
 FILE = "evaluation_results.csv"
-_CAPTION = "blind: the captions given to other images; gain: score over blind"
+WIDTH = 100  # columns of a terminal that a table fits into
+# The systems that a model is seen beside, in their order in a table.
+OTHERS = {
+    "base": "before adaptation",
+    "common": "the most common training caption",
+    "nearest": "the caption of the nearest training image",
+    "prior": "the caption of the mean training feature",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,59 +45,49 @@ class Row:
     signature: str
 
 
-def score_predictions(
-    metrics: Mapping[str, Metric],
-    predictions: Sequence[Prediction],
-    split: str,
-    system: str = "model",
-    with_blind: bool = True,
-) -> list[Row]:
-    """Score captions against their references, with intervals; of each score also the blind one and the gain over it.
+def write_results(path: Path, rows: Sequence[Row]) -> None:
+    """Write all rows, or leave what was there."""
+    _write(path, [field.name for field in fields(Row)], (astuple(row) for row in rows))
 
-    Blind scores of 10,000 captions take METEOR two minutes. A single image gets neither interval nor blind score.
-    Raises UserError naming ids that have no reference.
+
+def write_per_sample(folder: Path, split: str, ids: Sequence[str], scores: Mapping[str, FloatArray]) -> None:
+    """Write `scores/<split>_per_sample.csv` below a folder: an image a line, or leave what was there.
+
+    Args:
+        scores: of each image in the order of `ids`, `[images]` by the metric's name.
     """
-    _require_references(predictions, split)
-    ids, references = [p.id for p in predictions], [p.references for p in predictions]
-    orders = blind.orders(len(ids)) if with_blind else np.arange(len(ids))[None]
-    measured = measure(metrics, [p.prediction for p in predictions], references, orders)
-    rows = []
-    for key, statistics in measured.items():
-        signed = signature(metrics[key], split, ids, references)
-        for name, value, low, high in _estimates(metrics[key], statistics):
-            rows.append(Row(split, system, "all", name, value, low, high, len(ids), signed))
+    path = folder / per_sample_file(split)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    columns = [values.tolist() for values in scores.values()]
+    _write(path, ["id", *scores], zip(ids, *columns, strict=True))
+
+
+def per_sample_file(split: str) -> str:
+    """Where the scores of each image lie in a folder."""
+    return f"scores/{split}_per_sample.csv"
+
+
+def read_per_sample(path: Path) -> dict[str, dict[str, float]]:
+    """Id -> name of a score -> value. Raises UserError naming file and line of what is no such table, or no number."""
+    rows: dict[str, dict[str, float]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for record in csv.DictReader(file):
+                name = record.pop("id")
+                rows[name] = {key: _number(value) for key, value in record.items()}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}, line {len(rows) + 2}: no scores of an image ({error}). Score them anew.") from error
     return rows
 
 
-def _estimates(metric: Metric, statistics: FloatArray) -> Iterator[tuple[str, float, float | None, float | None]]:
-    """Name, value and interval of score, blind score and gain, from statistics `[orders, images, k]`."""
-    metric.scores(statistics[0])  # raises where an image has no score
-    values = blind.split(metric.combine(statistics.sum(axis=-2)))
-    draws = blind.split(bootstrap(metric, statistics))
-    for suffix, scores in values.items():
-        low, high = interval(draws[suffix])
-        for column, name in enumerate(metric.names):
-            ends = (float(low[column]), float(high[column])) if statistics.shape[1] > 1 else (None, None)
-            yield name + suffix, float(scores[column]), *ends
-
-
-def _require_references(predictions: Sequence[Prediction], split: str) -> None:
-    bare = [p.id for p in predictions if not any(text.strip() for text in p.references)]
-    if len(bare) == len(predictions):
-        raise UserError(f"Nothing to score: none of the {len(bare)} predictions of {split} has a reference.")
-    if bare:
-        raise UserError(
-            f"{len(bare)} of {len(predictions)} predictions of {split} have no reference: {', '.join(bare[:3])} ..."
-        )
-
-
-def write_results(path: Path, rows: Sequence[Row]) -> None:
-    """Write all rows, or leave what was there."""
+def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
     temporary = path.with_suffix(".new")
     with temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([field.name for field in fields(Row)])
-        writer.writerows(astuple(row) for row in rows)
+        writer.writerow(header)
+        writer.writerows(rows)
     temporary.replace(path)
 
 
@@ -131,32 +127,48 @@ def _number(text: str) -> float:
     return value
 
 
+def show_table(rows: Sequence[Row]) -> None:
+    """Print `table`. Where there are less than 100 columns its lines wrap, rather than lose digits."""
+    Console(width=max(WIDTH, Console().width)).print(table(rows))
+
+
 def table(rows: Sequence[Row]) -> Table:
-    """All rows for a terminal, values to 4 decimals. Raises UserError where one metric's signatures differ."""
-    _require_one_signature(rows)
-    columns = 6 if any(row.metric.endswith("_blind") for row in rows) else 3
-    title, caption = ", ".join(dict.fromkeys(row.split for row in rows)), _CAPTION if columns == 6 else None
-    shown = Table(title=title, caption=caption, box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for heading in ("(images)", "score", "95 % interval", "blind", "gain", "95 % interval")[:columns]:
-        shown.add_column(heading, justify="left" if heading == "(images)" else "right", no_wrap=True)
-    for (_, system, part), group in groupby(rows, key=lambda row: (row.split, row.system, row.slice)):
-        found = {row.metric: row for row in group}
-        images = next(iter(found.values())).n
+    """The scores of whole splits for a terminal of 100 columns: a metric a line, the other systems beside the model.
+
+    Raises UserError where one metric's signatures differ.
+    """
+    whole = [row for row in rows if row.slice == "all"]
+    _require_one_signature(whole)
+    with_blind = any(row.metric.endswith("_blind") for row in whole)
+    others = [system for system in OTHERS if any(row.system == system for row in whole)]
+    caption = "; ".join(_legend(with_blind, others))
+    shown = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    shown.add_column("(images)", no_wrap=True)
+    for heading in ["score", "95 % CI", *(["blind", "gain", "95 % CI"] if with_blind else []), *others]:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for split, group in groupby(whole, key=lambda row: row.split):
+        found = {(row.system, row.metric): row for row in group}
         shown.add_section()
-        shown.add_row(f"[bold]{system if part == 'all' else part} ({images:,})")
-        for name, row in found.items():
-            if not name.endswith(("_blind", "_gain")):
-                other, gain = found.get(f"{name}_blind"), found.get(f"{name}_gain")
-                cells = (name, _value(row), _ends(row), _value(other), _value(gain), _ends(gain))
-                shown.add_row(*cells[:columns])
+        shown.add_row(f"[bold]{split} ({next(iter(found.values())).n:,})")
+        for name in dict.fromkeys(metric for _, metric in found if not metric.endswith(("_blind", "_gain"))):
+            score, blind, gain = (found.get(("model", name + end)) for end in ("", "_blind", "_gain"))
+            cells = [_value(score), _ends(score), *([_value(blind), _value(gain), _ends(gain)] if with_blind else [])]
+            shown.add_row(name, *cells, *(_value(found.get((system, name))) for system in others))
+    if Console(width=1000).measure(shown).maximum > WIDTH:
+        shown.padding = 0
     return shown
 
 
+def _legend(with_blind: bool, others: Iterable[str]) -> list[str]:
+    blind = ["blind: its captions given to other images", "gain: score over blind"] if with_blind else []
+    return [*blind, *(f"{system}: {OTHERS[system]}" for system in others)]
+
+
 def _require_one_signature(rows: Sequence[Row]) -> None:
-    columns: dict[tuple[str, str, str], list[str]] = {}
+    columns: dict[tuple[str, str], list[str]] = {}
     for row in rows:
-        columns.setdefault((row.split, row.slice, row.metric), []).append(row.signature)
-    for (_, _, metric), signatures in columns.items():
+        columns.setdefault((row.split, row.metric), []).append(row.signature)
+    for (_, metric), signatures in columns.items():
         if reason := difference(signatures):
             raise UserError(
                 f"{metric}: these scores were computed in different ways and cannot be compared ({reason})."
@@ -168,4 +180,4 @@ def _value(row: Row | None) -> str:
 
 
 def _ends(row: Row | None) -> str:
-    return "" if row is None or row.ci_low is None else f"{row.ci_low:.4f} .. {row.ci_high:.4f}"
+    return "" if row is None or row.ci_low is None else f"{row.ci_low:.3f}..{row.ci_high:.3f}"

@@ -6,8 +6,6 @@ import argparse
 import logging
 from pathlib import Path
 
-from rich.console import Console
-
 from rococap.cli import user_errors
 from rococap.types import SPLITS
 
@@ -22,11 +20,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
     from rococap.evaluation import evaluate
-    from rococap.results import table
+    from rococap.results import show_table
 
     rows = evaluate(arguments.run, arguments.split)
     if rows:
-        Console().print(table(rows))
+        show_table(rows)
 
 
 if __name__ == "__main__":

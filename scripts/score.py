@@ -18,7 +18,8 @@ from rococap.cli import user_errors
 from rococap.foreign import load
 from rococap.metrics.base import Metric
 from rococap.metrics.scoring import ready
-from rococap.results import FILE, score_predictions, table, write_results
+from rococap.results import FILE, show_table, write_per_sample, write_results
+from rococap.scored import score_predictions
 from rococap.types import UserError
 
 CHOICES = {path.stem: path for path in sorted((Path(__file__).parents[1] / "conf/metrics").glob("*.yaml"))}
@@ -56,9 +57,11 @@ def main() -> None:
     predictions = load(arguments.predictions, arguments.references)
     split = arguments.split or arguments.predictions.stem
     with console.status(f"scoring {len(predictions):,} captions"):
-        rows = score_predictions(metrics, predictions, split, with_blind=not arguments.no_blind)
+        scored = score_predictions(metrics, predictions, split, with_blind=not arguments.no_blind)
+        rows = scored.rows() + scored.slice_rows()
+    write_per_sample(arguments.out, split, [p.id for p in predictions], scored.per_sample())
     write_results(arguments.out / FILE, rows)
-    console.print(table(rows))
+    show_table(rows)
 
 
 def require_writable(folder: Path) -> None:

@@ -15,8 +15,8 @@ PACKAGE = ROOT / "rococap"
 LEVELS = (
     {"types", "phantom_words", "environment"},
     {"config", "cli", "data", "models", "metrics", "optim", "precision", "predictions"},
-    {"checks", "foreign", "results"},
-    {"records"},
+    {"checks", "foreign", "results", "slices"},
+    {"records", "scored"},
     {"module", "callbacks", "loggers"},
     {"evaluation"},
     {"training", "report"},  # training is handed its picture from above, and knows no page

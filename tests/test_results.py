@@ -1,68 +1,18 @@
 import csv
-import dataclasses
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
-from rococap.metrics.bleu import Bleu
-from rococap.metrics.cider import Cider
-from rococap.metrics.rouge_l import RougeL
-from rococap.results import Row, read_results, score_predictions, table, write_results
-from rococap.types import Prediction, UserError
-
-METRICS = {"rouge_l": RougeL(), "bleu": Bleu(), "cider": Cider()}
-PREDICTIONS = [
-    Prediction("1", "chest x-ray of a man", ("x-ray of the chest",)),
-    Prediction("2", "axial ct of the head", ("ct of the head", "a head ct")),
-    Prediction("3", "mri of the left knee", ("mri of a knee",)),
-]
+from rococap.results import Row, read_per_sample, read_results, table, write_per_sample, write_results
+from rococap.types import UserError
 
 
-def shown(rows):
-    console = Console(width=80, record=True, file=io.StringIO())
+def shown(rows, width=120):
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(table(rows))
     return console.export_text()
-
-
-def test_rows_hold_score_blind_score_and_gain_with_intervals():
-    rows = score_predictions(METRICS, PREDICTIONS, "test")
-    values = {row.metric: row.value for row in rows}
-    assert len(rows) == 3 * 6
-    for name in ("bleu_1", "bleu_4", "rouge_l", "cider"):
-        assert values[f"{name}_gain"] == pytest.approx(values[name] - values[f"{name}_blind"])
-    for row in rows:
-        assert (row.split, row.system, row.slice, row.n) == ("test", "model", "all", 3)
-        assert row.ci_low <= row.ci_high
-        assert row.signature.startswith("n:3|refs:1-2|split:test|")
-
-
-def test_one_caption_for_every_image_gains_nothing():
-    same = [dataclasses.replace(prediction, prediction="x-ray of the head") for prediction in PREDICTIONS]
-    for row in score_predictions(METRICS, same, "test"):
-        if row.metric.endswith("_gain"):
-            assert (row.value, row.ci_low, row.ci_high) == pytest.approx((0, 0, 0), abs=1e-12)
-
-
-def test_a_lone_image_gets_neither_interval_nor_blind_score():
-    rows = score_predictions({"rouge_l": RougeL()}, PREDICTIONS[:1], "test")
-    assert [(row.metric, row.ci_low, row.ci_high) for row in rows] == [("rouge_l", None, None)]
-
-
-def test_blind_scores_can_be_left_out():
-    rows = score_predictions({"rouge_l": RougeL()}, PREDICTIONS, "test", with_blind=False)
-    assert [row.metric for row in rows] == ["rouge_l"]
-    assert rows[0].ci_low < rows[0].value < rows[0].ci_high
-
-
-@pytest.mark.parametrize(
-    ("references", "said"),
-    [([(), (), ()], "Nothing to score: none of the 3"), ([("x",), (), (" ",)], "2 of 3 predictions .*: 2, 3")],
-)
-def test_captions_without_references_are_refused(references, said):
-    bare = [dataclasses.replace(p, references=r) for p, r in zip(PREDICTIONS, references, strict=True)]
-    with pytest.raises(UserError, match=said):
-        score_predictions(METRICS, bare, "test")
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -101,20 +51,45 @@ def test_another_table_is_refused(tmp_path):
         read_results(tmp_path / "other.csv")
 
 
-def test_the_table_shows_four_decimals_a_line_for_each_metric():
-    rows = [
-        Row("test", "nearest", "all", name, value, low, high, 9927, "s")
-        for name, value, low, high in (
-            ("cider", 1.23456, 1.0, 1.5),
-            ("cider_blind", 0.1, 0.05, 0.2),
-            ("cider_gain", -1.13456, -1.4, -0.9),
-            ("facts", 0.5, None, None),
-        )
-    ]
-    lines = [line.split() for line in shown(rows).splitlines()]
-    assert ["nearest", "(9,927)"] in lines
-    assert ["cider", "1.2346", "1.0000", "..", "1.5000", "0.1000", "-1.1346", "-1.4000", "..", "-0.9000"] in lines
-    assert ["facts", "0.5000"] in lines
+SYSTEMS = ("model", "base", "common", "nearest", "prior")
+
+
+def of_the_split(names, systems=SYSTEMS, split="test", n=9927):
+    """Rows as a run leaves them: blind score and gain of the model alone."""
+    for system in systems:
+        for name in names:
+            yield Row(split, system, "all", name, 1.23456, 1.0, 1.5, n, "s")
+            if system == "model":
+                yield Row(split, system, "all", f"{name}_blind", 0.1, 0.05, 0.2, n, "s")
+                yield Row(split, system, "all", f"{name}_gain", -1.13456, -1.4, -0.9, n, "s")
+
+
+def test_the_table_shows_a_metric_a_line_and_other_systems_beside_the_model():
+    lines = [line.split() for line in shown([*of_the_split(["cider", "facts"])]).splitlines()]
+    assert " ".join(lines[0]) == "(images) score 95 % CI blind gain 95 % CI base common nearest prior"
+    assert ["test", "(9,927)"] in lines
+    cells = ["1.2346", "1.000..1.500", "0.1000", "-1.1346", "-1.400..-0.900", *["1.2346"] * 4]
+    assert ["cider", *cells] in lines and ["facts", *cells] in lines
+
+
+def test_splits_follow_each_other_and_parts_of_them_stay_out():
+    part = Row("test", "model", "modality=CT", "cider", 9.0, None, None, 20, "another")
+    text = shown([*of_the_split(["cider"], ["model"]), part, *of_the_split(["cider"], ["model"], "valid", 50)])
+    assert text.index("test (9,927)") < text.index("valid (50)")
+    assert text.count("cider") == 2 and "9.0000" not in text and "common" not in text
+
+
+def test_the_table_fits_into_100_columns_with_every_system_and_the_longest_names():
+    names = ["bleu_1", "meteor", "concept_dictionary_f1"]
+    widths = {len(line.rstrip()) for line in shown([*of_the_split(names)], width=200).splitlines()}
+    assert max(widths) <= 100
+    assert all(name in shown([*of_the_split(names)], width=100) for name in names)
+
+
+def test_scores_without_interval_or_blind_score_leave_no_columns_for_them():
+    text = shown([Row("test", "model", "all", "facts", 0.5, None, None, 1, "s")])
+    lines = [line.split() for line in text.splitlines()]
+    assert ["(images)", "score", "95", "%", "CI"] in lines and ["facts", "0.5000"] in lines
 
 
 def test_scores_of_different_signatures_share_no_table():
@@ -124,3 +99,27 @@ def test_scores_of_different_signatures_share_no_table():
     ]
     with pytest.raises(UserError, match=r"cider: .*cannot be compared \(n: 9, 8; idf: 9, 8\)"):
         table(rows)
+
+
+def test_scores_of_each_image_are_written_whole_and_read_back(tmp_path):
+    scores = {"cider": np.array([0.1, 1 / 3]), "facts": np.array([1.0, 0.0])}
+    write_per_sample(tmp_path, "test", ["a", "b,c"], scores)
+    file = tmp_path / "scores/test_per_sample.csv"
+    assert list(file.parent.iterdir()) == [file]
+    assert file.read_text().splitlines()[0] == "id,cider,facts"
+    assert read_per_sample(file) == {"a": {"cider": 0.1, "facts": 1.0}, "b,c": {"cider": 1 / 3, "facts": 0.0}}
+    with pytest.raises(ValueError):
+        write_per_sample(tmp_path, "test", ["a"], scores)
+    assert len(read_per_sample(file)) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("c,nan,0", "a score is nan"), ("c,0.5", "NoneType"), ("c,x,1", "float: 'x'"), ("c,1,2,3", "list")],
+)
+def test_a_line_that_holds_no_scores_is_named(tmp_path, line, said):
+    write_per_sample(tmp_path, "test", ["a", "b"], {"cider": np.zeros(2), "facts": np.zeros(2)})
+    file = tmp_path / "scores/test_per_sample.csv"
+    file.write_text(file.read_text() + line + "\n")
+    with pytest.raises(UserError, match=f"test_per_sample.csv, line 4: .*{said}"):
+        read_per_sample(file)

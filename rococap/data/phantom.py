@@ -15,12 +15,18 @@ from rococap.data.phantom_captions import write_caption
 from rococap.data.phantom_draw import Picture
 from rococap.data.phantom_findings import KINDS, NUMBER, RADIUS, add_findings
 from rococap.phantom_words import Facts
-from rococap.types import SPLITS, Example, Split, UserError
+from rococap.types import SPLITS, Concept, Example, Split, UserError
 
 PLACES = {
     "ct": ("frontal", "parietal", "occipital"),
     "radiograph": ("upper", "middle", "lower"),
     "ultrasound": ("superficial", "deep"),
+}
+# What radiologists note of every image of ROCOv2: modality and body region, with their UMLS names.
+CONCEPTS = {
+    "ct": (Concept("C0040405", "X-Ray Computed Tomography", True), Concept("C0018670", "Head", True)),
+    "radiograph": (Concept("C1306645", "Plain x-ray", True), Concept("C0817096", "Chest", True)),
+    "ultrasound": (Concept("C0041618", "Ultrasonography", True), Concept("C0027530", "Neck", True)),
 }
 NORMAL = 0.1  # share of images with nothing to find
 INVENT, WRITE, DRAW = range(3)  # independent random streams of one image
@@ -100,9 +106,12 @@ class Phantom:
             raise UserError(f"data.source.seed={seed}: a seed is not negative")
 
     def examples(self, split: Split) -> list[Example]:
-        """Images and captions of a split; nothing is drawn yet."""
+        """Images, captions and concepts of a split; nothing is drawn yet."""
         images = [PhantomImage(self.seed, split, index) for index in range(self.counts[split])]
-        return [Example(f"phantom_{split}_{image.index:06}", image, (image.caption(),)) for image in images]
+        return [
+            Example(f"phantom_{split}_{image.index:06}", image, (image.caption(),), CONCEPTS[image.facts()["modality"]])
+            for image in images
+        ]
 
     def fingerprint(self) -> str:
         """Changes with the counts, the seed and the code that draws and writes."""
