@@ -22,6 +22,7 @@ from rococap.environment import environment, peak_memory
 from rococap.models.audit import audit, table
 from rococap.models.export import export
 from rococap.module import CaptionModule
+from rococap.optim import refuse_paged
 from rococap.precision import device_type
 from rococap.records import Clock, RunFolder, claim, show
 from rococap.results import Row
@@ -71,6 +72,8 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     pl.seed_everything(cfg.seed, verbose=False)
     device = device_type(cfg.trainer.accelerator)
     arithmetic = build(cfg.precision).lightning(device)
+    optimizer = build(cfg.optimizer, _convert_="all")  # plain values: checkpoints hold them
+    refuse_paged(optimizer, device)
     scorer = evaluation.scorer(cfg)
     recipe = evaluation.recipe(cfg)
     loggers = [logger(folder, recipe) for logger in build(cfg.logger).values()]
@@ -85,7 +88,7 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     monitor = cfg.monitor if cfg.monitor != "auto" else ("val/cider" if "cider" in cfg.metrics else "val/loss")
     module = CaptionModule(
         captioner,
-        build(cfg.optimizer),
+        optimizer,
         build(cfg.scheduler),
         scorer,
         evaluation.decoding(cfg),

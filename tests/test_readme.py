@@ -39,7 +39,10 @@ INSTALLS = [
     "pip install -c constraints.txt -e .",
     'pip install -c constraints.txt -e ".[dev]"',
     'pip install -c constraints.txt -e ".[hub]"',
+    'pip install -c constraints.txt -e ".[quantised]"',
+    'pip install -c constraints.txt -e ".[schedulefree]"',
 ]
+APART = ["lora=none", "optimizer=schedule_free"]  # words that do not go with every other
 OTHER = ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
 
 
@@ -152,7 +155,10 @@ def test_the_words_exist(settings):
             assert key in settings
     assert shown["model"] == ["vit_gpt2", "vit_gpt2_fresh", "tiny"]
     for turn in range(max(map(len, shown.values()))):  # each value at least once, in few recipes
-        check_command_line(CONF, argv=[f"{key}={values[turn % len(values)]}" for key, values in shown.items()])
+        words_of_turn = [f"{key}={values[turn % len(values)]}" for key, values in shown.items()]
+        check_command_line(CONF, argv=[word for word in words_of_turn if word not in APART])
+    for word in APART:
+        check_command_line(CONF, argv=[word])
 
 
 def test_settings_named_in_the_text_exist(settings):

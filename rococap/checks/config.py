@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rococap.checks.annotations import fits, forms, words
+from rococap.checks.pairs import mismatched
 from rococap.checks.ranges import out_of_range
 from rococap.checks.signatures import Parameter, Signature, of_class, signature
 from rococap.checks.source import NoSuchName, did_you_mean
@@ -54,7 +55,7 @@ def problems(cfg: DictConfig) -> list[Problem]:
     found += _arguments("", config, signature("rococap.config.RunConfig"), "", partial=False)
     found += _untargeted(config)
     found += _targets(config, "")
-    found += [Problem(path, fault) for path, fault in out_of_range(config)]
+    found += [Problem(path, fault) for path, fault in (*out_of_range(config), *mismatched(config))]
     return list(dict.fromkeys(found))
 
 

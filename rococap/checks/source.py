@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import builtins
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,11 +80,20 @@ def _top_level(name: str) -> Module | None:
     except ValueError:  # in sys.modules without a spec, such as __main__
         return None
     if spec is None:
-        raise NoSuchName(f"no package {name!r}: misspelt, or not installed")
+        raise NoSuchName(f"no package {name!r}: {_remedy(name)}")
     folders = tuple(Path(folder) for folder in spec.submodule_search_locations or ())
     if spec.origin is None and folders:
         return Module(name, None, folders)
     return Module(name, Path(spec.origin), folders) if spec.origin and spec.origin.endswith(".py") else None
+
+
+def _remedy(package: str) -> str:
+    """What to do about a package that is not there: install rococap's extra that brings it, if one does."""
+    with suppress(metadata.PackageNotFoundError):  # rococap itself, where it runs from a checkout only
+        for requirement in metadata.requires("rococap") or ():
+            if match := re.fullmatch(rf"{package}\b[^;]*; extra == ['\"](\w+)['\"]", requirement):
+                return f'not installed: pip install -c constraints.txt -e ".[{match[1]}]"'
+    return "misspelt, or not installed"
 
 
 def _member(owner: Found, name: str, seen: _Seen) -> Found:
