@@ -6,6 +6,8 @@ import io
 import os
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -80,7 +82,14 @@ def _archive(path: Path, process: int) -> zipfile.ZipFile:
 
 
 def read(image: LazyImage) -> Image.Image:
-    """Open an image and bring it to RGB.
+    """Open an image and bring it to RGB; raises UnreadableImage, as `opened` does."""
+    with opened(image) as stored:
+        return to_rgb(stored)
+
+
+@contextmanager
+def opened(image: LazyImage) -> Iterator[Image.Image]:
+    """An image as stored; what goes wrong while it is open, decoding it included, becomes one kind of error.
 
     Raises:
         UnreadableImage: the file is missing, empty, truncated, no image, or larger than `MAX_PIXELS`.
@@ -88,10 +97,10 @@ def read(image: LazyImage) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of Pillow's doubts; what matters is raised
-            with image.open() as opened:
-                if (pixels := opened.width * opened.height) > MAX_PIXELS:
+            with image.open() as stored:
+                if (pixels := stored.width * stored.height) > MAX_PIXELS:
                     raise UnreadableImage(f"{image}: {pixels:,} pixels are more than the limit of {MAX_PIXELS:,}")
-                return to_rgb(opened)
+                yield stored
     except (UserError, MemoryError):
         raise
     except Exception as error:  # damaged bytes make decoders raise nearly anything
