@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -30,10 +29,15 @@ def started(monkeypatch):
             self.every.append(self)
             self.on_start(self)
 
+    # METEOR without its tables of synonyms and paraphrases starts at once.
+    quick = [*meteor._new_server()._arguments, "-m", "exact"]
+    monkeypatch.setattr(meteor, "_new_server", lambda: java.LineServer(*quick))
     meteor._server().close()
+    meteor._server.cache_clear()
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     yield Recorded
     meteor._server().close()
+    meteor._server.cache_clear()
     assert all(process.poll() is not None for process in Recorded.every)
 
 
@@ -48,11 +52,7 @@ def test_one_java_serves_all_scorings(started):
 
 
 def test_a_java_killed_while_scoring_is_an_error_that_says_so(started):
-    def kill(process):
-        if "-jar" in process.args:
-            threading.Timer(0.5, process.send_signal, [signal.SIGKILL]).start()
-
-    started.on_start = staticmethod(kill)
+    started.on_start = staticmethod(lambda process: "-jar" in process.args and process.kill())
     with pytest.raises(UserError, match=r"Java was killed while scoring \(signal 9\)"):
         Meteor()(*PAIR)
     started.on_start = staticmethod(lambda process: None)
@@ -115,10 +115,11 @@ def test_answers_that_do_not_fit_the_questions_are_refused(monkeypatch):
 def test_java_ends_with_the_process_that_started_it(end):
     """Killed while METEOR has lines for a minute, and the only one who could stop it is gone; or at its own end."""
     code = (
-        "from rococap.metrics import meteor\n"
-        "print(meteor._server().start().pid, flush=True)\n"
-        f"count = {300_000 if end == 'kill' else 1}\n"
-        "meteor._server().ask(['SCORE ||| an axial ct of the chest ||| a ct of the head'] * count)\n"
+        "from rococap.metrics import java, meteor\n"
+        "server = java.LineServer(*meteor._new_server()._arguments, '-m', 'exact')\n"
+        "print(server.start().pid, flush=True)\n"
+        f"count = {3_000_000 if end == 'kill' else 1}\n"
+        "server.ask(['SCORE ||| an axial ct of the chest ||| a ct of the head'] * count)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     pid = int(parent.stdout.readline())
