@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,15 @@ from torch import Tensor
 from rococap.config import build
 from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.metrics.base import Metric
+from rococap.metrics.guards import Watch
 from rococap.models.base import Captioner
-from rococap.module import captioner_state
+from rococap.module import Scorer, captioner_state
 from rococap.precision import Precision, device_type
 from rococap.predictions import PredictionWriter, read_predictions
 from rococap.records import RunFolder
 from rococap.results import FILE, Row, read_results, write_per_sample, write_results
 from rococap.scored import score_predictions
-from rococap.types import Prediction, Source, Split
+from rococap.types import Example, Prediction, Source, Split
 
 if TYPE_CHECKING:
     from rococap.data.datamodule import CaptionData
@@ -43,7 +45,7 @@ def evaluate(run: Path, split: Split) -> list[Row]:
     cfg = folder.config
     captioner = best_captioner(folder)
     caption_split(captioner, build_data(cfg, build(cfg.data.source), captioner), split, folder, cfg)
-    return score_split(folder, split, build(cfg.metrics))
+    return score_split(folder, split, build(cfg.metrics), watch(captioner, folder))
 
 
 def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, str | UnreadableImage]]:
@@ -160,9 +162,11 @@ def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder:
                 file.write(Prediction(e.id, text, e.captions, e.concepts, e.attribution))
 
 
-def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric]) -> list[Row]:
+def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric], watch: Watch) -> list[Row]:
     """Score what `caption_split` wrote, into evaluation_results.csv and scores/; gives no row without references."""
     predictions = read_predictions(folder.path / "predictions" / f"{split}.jsonl")
+    guards = watch([p.prediction for p in predictions], [p.references for p in predictions])
+    folder.note(guards={**folder.state.get("guards", {}), split: [asdict(guard) for guard in guards]})
     if not metrics or not any(p.references for p in predictions):
         why = "the split has no captions" if metrics else "metrics=[]"
         log.info("%s: %d captions written, not scored (%s)", split, len(predictions), why)
@@ -176,15 +180,42 @@ def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric]) 
     return rows
 
 
-def scorer(cfg: DictConfig) -> Callable[[Any, Any], dict[str, float]] | None:
-    """The recipe's metrics as one function of captions and references; None without metrics."""
+def watch(captioner: Captioner, folder: RunFolder) -> Watch:
+    """The guards of a run's captions."""
+    limit = folder.config.decoding.max_new_tokens
+    return Watch(
+        length=lambda text: len(captioner.processor.tokens(text, limit)[0]),
+        limit=limit,
+        common=folder.state.get("common_caption", ""),
+    )
+
+
+def watched(scorer: Scorer | None, watch: Watch) -> Scorer | None:
+    """A scorer that gives the guards' values too, and says what a guard means that is out of bounds."""
+    if scorer is None:
+        return None
+
+    def score(captions: Sequence[str], examples: Sequence[Example]) -> dict[str, float]:
+        guards = watch(captions, [example.captions for example in examples])
+        for guard in guards:
+            if guard.warning:
+                log.warning("%s", guard.warning)
+        return {**scorer(captions, examples), **{guard.name: guard.value for guard in guards}}
+
+    return score
+
+
+def scorer(cfg: DictConfig) -> Scorer | None:
+    """The recipe's metrics as one function of captions and their examples; None without metrics."""
     if not cfg.metrics:
         return None
     from rococap.metrics.scoring import ready, score
 
     metrics: dict[str, Metric] = build(cfg.metrics)
     ready(metrics)
-    return lambda predictions, references: score(metrics, predictions, references).corpus
+    return lambda captions, examples: (
+        score(metrics, captions, [e.captions for e in examples], [e.concepts for e in examples]).corpus
+    )
 
 
 def recipe(cfg: DictConfig) -> dict[str, Any]:

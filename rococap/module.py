@@ -21,7 +21,7 @@ from rococap.types import Batch, Example
 # number of tokens is divided by once the whole step is known.
 _NOMINAL_TOKENS = 256.0
 
-Scorer = Callable[[Sequence[str], Sequence[Sequence[str]]], dict[str, float]]
+Scorer = Callable[[Sequence[str], Sequence[Example]], dict[str, float]]
 
 
 class CaptionModule(pl.LightningModule):
@@ -30,7 +30,8 @@ class CaptionModule(pl.LightningModule):
     Args:
         optimizer: from parameter groups to an optimizer.
         scheduler: from an optimizer and the number of steps to a schedule.
-        scorer: from captions and references to metrics; None where nothing is scored, and so not captioned.
+        scorer: from captions and their examples to metrics and guards; None where nothing is scored, and so not
+            captioned.
         decoding: arguments of `Captioner.generate`.
         seed: of dropout, together with the epoch, so that a resumed epoch repeats.
     """
@@ -115,7 +116,7 @@ class CaptionModule(pl.LightningModule):
         scores: dict[str, float] = {}
         if self.trainer.is_global_zero:
             scored = [e for e in examples if e.id in captions]
-            scores = self.scorer([captions[e.id] for e in scored], [e.captions for e in scored])
+            scores = self.scorer([captions[e.id] for e in scored], scored)
         scores = self.trainer.strategy.broadcast(scores)
         self.log_dict({f"val/{name}": value for name, value in scores.items()}, prog_bar=False)
         self.captions.clear()

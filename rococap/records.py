@@ -167,10 +167,19 @@ def show(folder: RunFolder) -> None:
     state = folder.state
     if results.is_file():
         show_table(read_results(results))
+    show_warnings(folder)
     best = f"best {state['monitor']} {state['best_score']:.4f} ({state['best_checkpoint']})"
     minutes, seconds = divmod(round(state["wall_seconds"]), 60)
     console.print(f"{best}, {minutes} min {seconds} s, {state['peak_memory']['rss_mib']:,.0f} MiB")
     console.print(f"{folder.path}", soft_wrap=True)
+
+
+def show_warnings(folder: RunFolder) -> None:
+    """A line for each guard that is out of bounds, of every split that was captioned."""
+    for split, guards in folder.state.get("guards", {}).items():
+        for guard in guards:
+            if guard["warning"]:
+                Console().print(f"{split}: {guard['warning']}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _lock(path: Path) -> None:

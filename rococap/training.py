@@ -7,6 +7,7 @@ import signal
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import mode
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
@@ -83,14 +84,15 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     parts = audit(captioner)
     data = evaluation.build_data(cfg, source, captioner)
     folder.write_json("environment.json", environment(_conf(), device, data.fingerprint))
-    data.examples("train"), data.examples("valid")  # images and tokens are made ready before anything runs
+    data.examples("valid")  # images and tokens are made ready before anything runs
+    folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(table(parts))
     monitor = cfg.monitor if cfg.monitor != "auto" else ("val/cider" if "cider" in cfg.metrics else "val/loss")
     module = CaptionModule(
         captioner,
         optimizer,
         build(cfg.scheduler),
-        scorer,
+        evaluation.watched(scorer, evaluation.watch(captioner, folder)),
         evaluation.decoding(cfg),
         cfg.seed,
     )
@@ -108,7 +110,7 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     evaluation.load_best(captioner, folder)
     export(captioner, folder.path)
     evaluation.caption_split(captioner, data, "test", folder, cfg)
-    rows = evaluation.score_split(folder, "test", build(cfg.metrics))
+    rows = evaluation.score_split(folder, "test", build(cfg.metrics), evaluation.watch(captioner, folder))
     folder.note(peak_memory=peak_memory(device))
     _summarise(trainer, rows, picture(folder, data.examples("test")))
 

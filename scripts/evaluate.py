@@ -20,11 +20,13 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
     from rococap.evaluation import evaluate
+    from rococap.records import RunFolder, show_warnings
     from rococap.results import show_table
 
     rows = evaluate(arguments.run, arguments.split)
     if rows:
         show_table(rows)
+    show_warnings(RunFolder(arguments.run))
 
 
 if __name__ == "__main__":

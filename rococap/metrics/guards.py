@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,32 @@ class Guard:
     name: str
     value: float
     warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """All guards of a run's captions.
+
+    Args:
+        length: of a caption, in tokens with the end token, as far as `limit`. Generated captions come as text and are
+            tokenized anew: where pieces merge, one that was cut may seem a token or two shorter, and pass.
+        limit: new tokens, the end token included, at which a caption is cut.
+        common: the most frequent caption of the training set; empty where it is not known.
+    """
+
+    length: Callable[[str], int]
+    limit: int
+    common: str
+
+    def __call__(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> list[Guard]:
+        """Every guard that can be had: without references none of length, without a common caption none of that."""
+        guards = [unique_ratio(captions), repetition(captions)]
+        guards.append(length_limit([self.length(text) for text in captions], self.limit))
+        if any(text.strip() for texts in references for text in texts):
+            guards.append(length_ratio(captions, references))
+        if self.common:
+            guards.append(common_share(captions, self.common))
+        return guards
 
 
 def unique_ratio(captions: Sequence[str]) -> Guard:

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from rococap.metrics.guards import common_share, length_limit, length_ratio, longest_repeat, repetition, unique_ratio
+from rococap.metrics.guards import (
+    Watch,
+    common_share,
+    length_limit,
+    length_ratio,
+    longest_repeat,
+    repetition,
+    unique_ratio,
+)
 
 ROCO = Path(__file__).parents[2] / "../shared/data/roco_captions"
 
@@ -35,6 +43,18 @@ def test_longest_repeat(text, size):
 def test_a_guard_warns_out_of_bounds(guard, value, broken):
     assert guard.value == pytest.approx(value)
     assert bool(guard.warning) == broken
+
+
+def test_all_guards_watch_what_they_can():
+    watch = Watch(lambda text: min(4, len(text.split()) + 1), 4, "a b c d")
+    guards = watch(["a b c d", "a b", "x"], [["a b"]] * 3)
+    values = {guard.name: guard.value for guard in guards}
+    assert values == pytest.approx(
+        {"unique_ratio": 1, "repetition": 0, "length_limit": 1 / 3, "length_ratio": 7 / 6, "common_share": 1 / 3}
+    )
+    assert [guard.name for guard in guards if guard.warning] == ["length_limit", "common_share"]
+    bare = Watch(lambda text: 1, 4, "")(["a b"], [[]])
+    assert [guard.name for guard in bare] == ["unique_ratio", "repetition", "length_limit"]
 
 
 @pytest.mark.skipif(not ROCO.is_dir(), reason=f"needs {ROCO.name}")
