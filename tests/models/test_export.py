@@ -59,8 +59,9 @@ def test_an_adapter_gives_equal_logits_without_rococap(finished, image, tmp_path
     assert not torch.allclose(of_rococap(tiny(), image)[1][:, :2], theirs[:, :2], atol=1e-2)  # it is not the base
 
 
-def test_a_model_trained_in_full_is_written_whole(image, tmp_path):
-    captioner = tiny()
+@pytest.mark.parametrize("visual_tokens", [None, 49])
+def test_a_model_trained_in_full_is_written_whole(image, tmp_path, visual_tokens):
+    captioner = tiny(visual_tokens)
     train_in_full(captioner, train_vision_tower=False)
     with torch.no_grad():
         for parameter in captioner.model.decoder.parameters():

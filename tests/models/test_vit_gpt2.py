@@ -75,6 +75,25 @@ def test_tokens_end_with_the_end_token_and_never_hold_it_elsewhere():
     assert len(processor.tokens("word " * 5000, 10_000)[0]) == processor.max_positions
 
 
+def test_visual_tokens_average_the_patches_and_keep_the_class_token(batch):
+    images = batch[0]
+    every, few = tiny().eval(), tiny(visual_tokens=49).eval()
+    with torch.no_grad():
+        features, pooled = every.encode(images), few.encode(images)
+        seen = few.attend(pooled, ["a ring", "", "a moon"])
+    assert (every.features_shape, few.features_shape) == (tuple(features.shape[1:]), tuple(pooled.shape[1:]))
+    assert pooled.shape[1] == 50 and torch.equal(pooled[:, 0], features[:, 0])
+    corner = features[:, [1, 2, 15, 16]].mean(dim=1)  # rows of 14 patches follow the class token
+    torch.testing.assert_close(pooled[:, 1], corner)
+    assert seen.shape[2] == 49 and float(seen.sum(dim=2).max()) <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("count", [50, 0, -4, 225])
+def test_visual_tokens_that_fit_no_grid_are_refused(count):
+    with pytest.raises(UserError, match=f"model.visual_tokens={count}: .*14 x 14 patches.\nTake one of 196, 49, 4, 1"):
+        tiny(visual_tokens=count)
+
+
 def test_padding_changes_neither_loss_nor_count(batch):
     captioner = tiny().eval()
     images, ids, mask = batch
