@@ -25,6 +25,7 @@ class DataConfig:
     workers: int | None = MISSING  # processes that read images; null: as the machine has cores
     val_images: int | None = MISSING  # captioned at each validation, fixed and seeded; null: all
     max_tokens: int = MISSING  # of a training caption, end token included; the rest is cut and counted
+    drop_leaks: bool = MISSING  # leave out of training what also stands in valid or test
 
 
 @dataclass
@@ -39,6 +40,7 @@ class RunConfig:
     """Scalars are typed here; what each open group may hold is its `_target_`'s signature."""
 
     name: str = MISSING
+    on_change: str = MISSING  # stop, keep or rerun
     seed: int = MISSING
     monitor: str = MISSING
     features: str = MISSING  # of a frozen vision tower: auto keeps them in half precision, fp32, or off

@@ -14,6 +14,7 @@ from rococap.data import features
 from rococap.data.build import cores
 from rococap.data.cache import NoSpace
 from rococap.data.dataset import CaptionDataset
+from rococap.data.doctor.leaks import without_leaks
 from rococap.data.features import Encoder, Features
 from rococap.data.sampler import LengthSampler
 from rococap.data.store import Store, prepare
@@ -35,6 +36,7 @@ class CaptionData(LightningDataModule):
         val_images: how many of `valid` are used, null for all.
         encoder: the frozen tower whose features are kept; None where batches hold pixels.
         max_tokens: of a caption, end token included; what is longer is cut, and counted in the log.
+        drop_leaks: leave out of `train`, before its fraction is taken, what also stands in `valid` or `test`.
     """
 
     def __init__(
@@ -50,11 +52,13 @@ class CaptionData(LightningDataModule):
         max_tokens: int,
         seed: int,
         encoder: Encoder | None = None,
+        drop_leaks: bool = False,
     ) -> None:
         super().__init__()
         self.source, self.processor, self.encoder = source, processor, encoder
         self.fraction, self.subset_seed, self.seed = fraction, subset_seed, seed
         self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
+        self.drop_leaks = drop_leaks
         self.workers = min(8, cores() // 4) if workers is None else workers
         self.fingerprint = source.fingerprint()
         self._datasets: dict[Split, CaptionDataset] = {}
@@ -100,6 +104,8 @@ class CaptionData(LightningDataModule):
     def _chosen(self, split: Split) -> list[Example]:
         examples = self.source.examples(split)
         if split == "train":
+            if self.drop_leaks:
+                examples = without_leaks(examples, self.source, self.fingerprint)
             return subset(examples, self.fraction, self.subset_seed)
         if split == "valid" and self.val_images is not None:
             return fixed_sample(examples, self.val_images, self.subset_seed)

@@ -1,0 +1,98 @@
+"""Which images a dataset holds more than once, and which of them are leaks: seen in training, and tested on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rococap.data.cache import cache_folder, write_whole
+from rococap.data.doctor.copies import find_pairs, groups
+from rococap.data.doctor.look import FORMAT as LOOK_FORMAT
+from rococap.data.doctor.look import Looks, look
+from rococap.types import SPLITS, Example, Source, Split, UserError
+
+log = logging.getLogger(__name__)
+
+FORMAT = "1"  # of what is kept; another number leaves older files aside
+
+
+@dataclass(frozen=True)
+class Copies:
+    """One image that stands in a dataset several times."""
+
+    members: tuple[tuple[Split, str], ...]  # split and id, train first
+    agreement: float  # see `copies.Pair`; the least of the group
+
+    def of(self, split: Split) -> list[str]:
+        """The ids of a split."""
+        return [name for where, name in self.members if where == split]
+
+
+def leaked(copies: Sequence[Copies], seen: Split, held: Split) -> tuple[list[str], list[str]]:
+    """Ids of `seen` that also stand in `held`, and the ids of `held` where they do."""
+    both = [group for group in copies if group.of(seen) and group.of(held)]
+    return [name for group in both for name in group.of(seen)], [name for group in both for name in group.of(held)]
+
+
+def without_leaks(examples: list[Example], source: Source, key: str) -> list[Example]:
+    """Training examples without those whose image also stands in valid or test.
+
+    Args:
+        key: the dataset's fingerprint. What is found is kept for it, by scripts/prepare.py too.
+
+    Raises:
+        UserError: the cache cannot be written.
+    """
+    copies = _kept(key)
+    if copies is None:
+        there, _ = available(source)
+        copies = search({split: look(there[split], key, split) for split in there}, key)
+    leaks = {name for held in ("valid", "test") for name in leaked(copies, "train", held)[0]}
+    left = [example for example in examples if example.id not in leaks]
+    dropped = len(examples) - len(left)
+    log.info("train: %d images that also stand in valid or test are left out (data.drop_leaks)", dropped)
+    return left
+
+
+def available(source: Source) -> tuple[dict[Split, list[Example]], dict[Split, UserError]]:
+    """The splits that a copy of a dataset has, and why the others cannot be had."""
+    there: dict[Split, list[Example]] = {}
+    missing: dict[Split, UserError] = {}
+    for split in SPLITS:
+        try:
+            there[split] = source.examples(split)
+        except UserError as error:
+            missing[split] = error
+    return there, missing
+
+
+def search(looks: Mapping[Split, Looks], key: str) -> list[Copies]:
+    """Find all copies within and between splits, and keep the result for training."""
+    names = [(split, name) for split in looks for name in looks[split].ids]
+    rows = np.concatenate([looks[split].rows for split in looks])
+    found = groups(find_pairs(rows["digest"], rows["thumbnail"]))
+    copies = [Copies(tuple(names[image] for image in images), agreement) for images, agreement in found]
+    content = [{"members": group.members, "agreement": group.agreement} for group in copies]
+    write_whole(_file(key), lambda file: file.write(json.dumps(content).encode()))
+    return copies
+
+
+def _kept(key: str) -> list[Copies] | None:
+    """What `search` found before; None if there is nothing, or nothing whole."""
+    try:
+        content = json.loads(_file(key).read_bytes())
+        return [Copies(tuple((s, n) for s, n in group["members"]), float(group["agreement"])) for group in content]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("%s is damaged: duplicates are searched anew (%s)", _file(key), error)
+        return None
+
+
+def _file(key: str) -> Path:
+    return cache_folder("doctor", f"{key[:16]}-{LOOK_FORMAT}", "copies") / f"copies-{FORMAT}.json"
