@@ -17,7 +17,7 @@ def quicken(network: nn.Module) -> None:
     for module in list(network.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p))
+                setattr(module, name, Dropout(child.p).train(child.training))
             elif type(child) is NewGELUActivation:
                 setattr(module, name, nn.GELU(approximate="tanh"))
 
