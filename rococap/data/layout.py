@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rococap.data.image import SUFFIXES, FileImage, ZipImage
 from rococap.data.tables import bare_id
 from rococap.types import LazyImage, Split, UserError
-
-log = logging.getLogger(__name__)
 
 SPLIT_WORDS = {
     "train": {"train", "training"},
@@ -67,11 +65,12 @@ class Layout:
         """The table whose file name ends with `name`."""
         return next((path for path in self.tables if path.stem.lower().endswith(name)), None)
 
-    def images(self, split: Split) -> tuple[dict[str, StoredImage], list[str]]:
-        """Id -> image of a split, and the ids that occur twice; from its folders, or if these hold none, its zips."""
+    def images(self, split: Split) -> tuple[dict[str, StoredImage], dict[str, list[str]]]:
+        """Id -> image of a split, from its folders, or if these hold none, its zips; and what is odd -> names."""
         images: dict[str, StoredImage] = {}
         repeated: list[str] = []
-        for places, reader in ((self.folders, _in_folder), (self.zips, _in_zip)):
+        outside: list[str] = []
+        for places, reader in ((self.folders, _in_folder), (self.zips, partial(_in_zip, outside=outside))):
             for place in places:
                 for name, stored in reader(place) if _is_of(place, split) else ():
                     if name in images:
@@ -79,7 +78,10 @@ class Layout:
                     images.setdefault(name, stored)
             if images:
                 break
-        return images, repeated
+        return images, {
+            "images have an id that another image has, and are left out": repeated,
+            "members of zips point outside of them and are left out": outside,
+        }
 
 
 def _words(path: Path) -> set[str]:
@@ -111,7 +113,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, StoredImage]]:
             yield bare_id(entry.name), StoredImage(FileImage(Path(entry.path)), f"{facts.st_size} {facts.st_mtime_ns}")
 
 
-def _in_zip(archive: Path) -> Iterator[tuple[str, StoredImage]]:
+def _in_zip(archive: Path, outside: list[str]) -> Iterator[tuple[str, StoredImage]]:
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
@@ -120,12 +122,11 @@ def _in_zip(archive: Path) -> Iterator[tuple[str, StoredImage]]:
             f"{archive} cannot be read ({error}; {archive.stat().st_size:,} bytes): is it truncated?\n"
             "Download it again; Zenodo's page shows its size and MD5 sum."
         ) from error
-    inside = [member for member in members if not OUTSIDE.search(member.filename)]
-    if outside := len(members) - len(inside):
-        log.warning("%s: %d members point outside of the archive and are left out", archive, outside)
-    for member in inside:
+    for member in members:
         folder, _, name = member.filename.rpartition("/")
-        if _is_image(name) and not folder.startswith("__MACOSX"):
+        if OUTSIDE.search(member.filename):
+            outside.append(member.filename)
+        elif _is_image(name) and not folder.startswith("__MACOSX"):
             yield bare_id(name), StoredImage(ZipImage(archive, member.filename), f"{member.CRC:08x}")
 
 

@@ -68,7 +68,7 @@ class RocoV2(SplitSource):
         table = self._layout.table(split, "captions")
         if table is None and split != "test":
             raise UserError(f"{self.root} has no captions of {split}: no {split}_captions.csv.{self._nested()}")
-        images, repeated = self._layout.images(split)
+        images, odd = self._layout.images(split)
         if not images:
             raise UserError(
                 f"{self.root} has no images of {split}: neither {split}_images.zip nor a folder named {split} that "
@@ -82,8 +82,7 @@ class RocoV2(SplitSource):
             captions, problems = _captions(table)
             if split != "test" and not any(captions.values()):
                 raise UserError(f"{table} holds no caption in its {len(captions):,} lines.\nDownload it again.")
-        problems["images have an id that another image has, and are left out"] = repeated
-        return self._join(split, captions, images, problems)
+        return self._join(split, captions, images, problems | odd)
 
     def _join(
         self, split: Split, captions: dict[str, str], images: dict[str, StoredImage], problems: dict[str, list[str]]
