@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 
+from rococap.metrics import ngrams
 from rococap.metrics.base import FloatArray, IntArray, Metric
 from rococap.metrics.ptb import PACKAGES, PTB, SCORERS
 from rococap.metrics.text import Texts
@@ -18,16 +21,20 @@ class Bleu(Metric):
     scorers = SCORERS
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
-        """`[orders, samples, 10]`, counted by pycocoevalcap."""
-        from pycocoevalcap.bleu.bleu_scorer import cook_refs, cook_test
-
-        cooked = [cook_refs(references) for references in texts.references]
-        rows = []
-        for order in orders:
-            for index, references in zip(order, cooked, strict=True):
-                counts = cook_test(texts.predictions[index], references, eff="closest")
-                rows.append((counts["testlen"], counts["reflen"], *counts["guess"], *counts["correct"]))
-        return np.array(rows, dtype=np.float64).reshape(*orders.shape, 10)
+        """`[orders, samples, 10]`: `bleu_scorer.cook_test` on all pairs at once."""
+        images, groups = len(texts), texts.groups
+        counted, words = ngrams.count([*texts.predictions, *chain.from_iterable(texts.references)])
+        predictions = counted.part(0, images)
+        references = counted.part(images, len(counted)).grouped(groups)
+        result = np.empty((*orders.shape, 10))
+        for order, rows in zip(orders, result, strict=True):
+            length = words[:images][order]
+            rows[:, 0], rows[:, 1] = length, _closest(length, words[images:], groups)
+            rows[:, 2:6] = np.maximum(0, length[:, None] - np.arange(4))
+            pair, ours, theirs = ngrams.shared(predictions, order, references)
+            right = np.minimum(predictions.counts[ours], references.counts[theirs])
+            rows[:, 6:10] = counted.by_size(pair, predictions.grams[ours], right, images)
+        return result
 
     def combine(self, sums: FloatArray) -> FloatArray:
         """`[..., 10] -> [..., 4]`: `BleuScorer.compute_score`, its small constants included."""
@@ -37,3 +44,10 @@ class Bleu(Metric):
         ratio = (length + tiny) / (reference + small)
         brevity = np.exp(np.minimum(0.0, 1 - 1 / ratio))
         return np.asarray(precision ** (1 / np.arange(1, 5)) * brevity[..., None])
+
+
+def _closest(lengths: IntArray, references: IntArray, groups: IntArray) -> IntArray:
+    """`[images]`: of each image's reference lengths the closest to `lengths [images]`, of two the shorter."""
+    distance = np.abs(references - lengths[groups])
+    first = np.lexsort((references, distance, groups))[np.searchsorted(groups, np.arange(len(lengths)))]
+    return np.asarray(references[first])

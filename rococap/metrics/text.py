@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from rococap.types import Concept
 
 # Java and Python each end a line at some of these; NUL and lone surrogates do not survive UTF-8 or C strings.
@@ -29,6 +32,11 @@ class Texts:
 
     def __len__(self) -> int:
         return len(self.predictions)
+
+    @property
+    def groups(self) -> npt.NDArray[np.int64]:
+        """`[references]`: the image of each, when all are listed in order."""
+        return np.repeat(np.arange(len(self)), [len(texts) for texts in self.references])
 
 
 def clean(
