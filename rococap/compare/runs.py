@@ -1,0 +1,175 @@
+"""Runs as they are compared: found in folders, and in what their recipes differ."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from rococap.records import RunFolder
+from rococap.types import Split, UserError
+
+SEED = "seed"
+# What says where a run lies and what is written of it; nothing that comes out hangs on it.
+_BESIDE = ("name", "on_change", "logger", "metrics", "callbacks")
+_TARGET = "._target_"
+COSTS = ("wall_seconds", "rss_mib", "gpu_mib", "trainable_parameters")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder, under a name that is short and still its own."""
+
+    label: str
+    folder: RunFolder
+    recipe: Mapping[str, Any]  # settings by dotted name, without what says where the run lies
+    facts: Mapping[str, Any]  # run.json
+    environment: Mapping[str, Any]  # environment.json
+
+    @property
+    def state(self) -> str:
+        """finished, failed, interrupted, running; a run that was killed still says running."""
+        return str(self.facts["state"])
+
+    def values(self, names: Iterable[str]) -> dict[str, Any]:
+        """Its settings by the names of axes; an axis that its recipe lacks is missing."""
+        chosen = {axis_name(name): value for name, value in self.recipe.items()}
+        return {name: chosen[name] for name in names if name in chosen}
+
+    def guards(self, split: Split) -> dict[str, dict[str, Any]]:
+        """By name, what was measured of its captions: `value`, and `warning` where that is out of bounds."""
+        return {guard["name"]: guard for guard in self.facts.get("guards", {}).get(split, [])}
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """What is known of: wall_seconds, rss_mib and gpu_mib at most, trainable_parameters."""
+        found = {**self.facts, **self.facts.get("peak_memory", {})}
+        return {name: float(found[name]) for name in COSTS if name in found}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs of one recipe, which differ in nothing but the seed."""
+
+    values: Mapping[str, Any]  # of the axes; an axis that its recipe lacks is missing
+    runs: Sequence[Run]
+
+    @property
+    def label(self) -> str:
+        """`lora.rank=4 data.fraction=0.1`"""
+        return " ".join(f"{axis}={shown(value)}" for axis, value in self.values.items()) or "all runs"
+
+    @property
+    def cost(self) -> dict[str, float]:
+        """Means over its runs."""
+        costs = [run.cost for run in self.runs]
+        return {name: sum(c[name] for c in costs) / len(costs) for name in COSTS if all(name in c for c in costs)}
+
+
+def find_runs(places: Sequence[Path]) -> list[Run]:
+    """The runs in folders, and in folders in them, each once.
+
+    Raises:
+        UserError: a place is no folder, or holds no run.
+    """
+    folders: list[Path] = []
+    for place in places:
+        found = sorted(_folders(place.resolve()), key=_natural)
+        if not found:
+            what = "holds no run (a run's folder has config.yaml and run.json)" if place.is_dir() else "is no folder"
+            raise UserError(f"{place} {what}. Give folders of runs or sweeps, such as multirun/NAME.")
+        folders += [folder for folder in found if folder not in folders]
+    above = Path(os.path.commonpath([folder.parent for folder in folders]))
+    return [_read(folder, folder.relative_to(above).as_posix()) for folder in folders]
+
+
+def axes(runs: Sequence[Run]) -> list[str]:
+    """The settings in which recipes differ, the seed excepted.
+
+    A setting that only some recipes have, since they chose another part of its group, counts if it differs among those:
+    the choice says the rest. Of settings that follow one another (`data.source.root` is `data.root`), the shorter name
+    stands for both.
+    """
+    names = list(dict.fromkeys(name for run in runs for name in run.recipe if name != SEED))
+    differing: dict[str, tuple[str, list[str]]] = {}
+    for name in sorted(names, key=lambda name: name.count(".")):
+        values = [shown(run.recipe[name]) if name in run.recipe else "" for run in runs]
+        counted = {value for value in values if value} if _is_of_a_choice(name, runs) else set(values)
+        same = (name.rpartition(".")[2], values)
+        if len(counted) > 1 and same not in differing.values():
+            differing[name] = same
+    return [axis_name(name) for name in names if name in differing]
+
+
+def _is_of_a_choice(name: str, runs: Sequence[Run]) -> bool:
+    """Whether the runs that lack a setting chose other parts than those that have it."""
+    group = name
+    while group := group.rpartition(".")[0]:
+        chosen = [(name in run.recipe, run.recipe.get(f"{group}{_TARGET}")) for run in runs]
+        if any(part for _, part in chosen):
+            return not {part for has, part in chosen if has} & {part for has, part in chosen if not has}
+    return False
+
+
+def settings(runs: Sequence[Run], names: Sequence[str]) -> list[Setting]:
+    """Runs by recipe, in their order, each with its values of the axes `names`."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        key = json.dumps({name: shown(value) for name, value in run.recipe.items() if name != SEED})
+        groups.setdefault(key, []).append(run)
+    return [Setting(group[0].values(names), group) for group in groups.values()]
+
+
+def axis_name(setting: str) -> str:
+    """`lora._target_` is the choice of `lora`."""
+    return setting.removesuffix(_TARGET)
+
+
+def shown(value: Any) -> str:
+    """A setting's value as people write it; a part by its own name."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _folders(place: Path) -> Iterator[Path]:
+    """Run folders at or below a place. Within a run there is no other, and nothing that looks like one counts."""
+    for path, inside, files in os.walk(place):
+        if {"config.yaml", "run.json"} <= set(files):
+            inside.clear()
+            yield Path(path)
+        inside[:] = [name for name in inside if not name.startswith(".")]
+
+
+def _read(path: Path, label: str) -> Run:
+    folder = RunFolder(path)
+    file = path / "environment.json"
+    recipe = _flat(OmegaConf.to_container(folder.config))
+    return Run(
+        label,
+        folder,
+        {name: value for name, value in recipe if name.split(".")[0] not in _BESIDE},
+        folder.state,
+        json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {},
+    )
+
+
+def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, node.rpartition(".")[2] if prefix.endswith(_TARGET) and isinstance(node, str) else node
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Job 2 comes before job 10."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", str(path))]

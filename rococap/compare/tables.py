@@ -1,0 +1,161 @@
+"""A comparison as tables: for a terminal, as CSV, as Markdown."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.measure import Measurement
+from rich.table import Table
+
+from rococap.compare.comparison import Comparison, Score
+from rococap.compare.evidence import SPLIT
+from rococap.compare.runs import COSTS, SEED, Setting, shown
+
+Column = tuple[str, list[str]]  # a heading, and a cell for each setting
+HEADINGS = {"wall_seconds": "minutes", "rss_mib": "MiB", "gpu_mib": "GPU MiB", "trainable_parameters": "trainable"}
+SIGNS = {"best": "*", "tie": "=", "": ""}
+
+
+def legend(comparison: Comparison) -> str:
+    """What the marks and the numbers mean."""
+    seeds = any(len(setting.runs) > 1 for setting in comparison.settings)
+    basis = (
+        "images and seeds" if seeds else "images; one seed each, so another seed's model may differ more than these do"
+    )
+    ends = "mean ± standard deviation over seeds, " if seeds else ""
+    return (
+        f"* best; = not significantly different from it (5 %, paired on the test images, Holm's correction, "
+        f"over {basis}); cells: {ends}95 % interval over images."
+    )
+
+
+def terminal_tables(comparison: Comparison, console: Console) -> Iterator[Table]:
+    """One table, or where the terminal is too narrow several with the same first columns, and what is to be said."""
+    names = [(axis, _axis(comparison, axis)) for axis in comparison.axes] + [("runs", _counts(comparison))]
+    columns = [(name, _scores(comparison, name, _two_lines)) for name in comparison.metrics] + _costs(comparison)
+    unbounded = console.options.update(width=10_000)
+    shown_now: list[Column] = []
+    for column in columns:
+        wider = _table(names, [*shown_now, column])
+        if shown_now and Measurement.get(console, unbounded, wider).maximum > console.width:
+            yield _table(names, shown_now)
+            shown_now = []
+        shown_now.append(column)
+    yield _table(names, shown_now)
+    if comparison.left_out:
+        yield _left_out(comparison)
+
+
+def write_csv(path: Path, comparison: Comparison) -> None:
+    """A line for each setting with every number, then a line for each run that is left out, with its state."""
+    header = [*comparison.axes, "state", "runs", "seeds", "folders"]
+    for name in comparison.metrics:
+        header += [name, f"{name}_sd", f"{name}_ci_low", f"{name}_ci_high", f"{name}_p", f"{name}_mark"]
+    header += [*_guards(comparison), *COSTS, "left_out"]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, header, restval="")
+        writer.writeheader()
+        writer.writerows(_records(comparison))
+
+
+def write_markdown(path: Path, comparison: Comparison) -> None:
+    """A table for a document, the runs that are left out, and what a reader should know."""
+    columns = [(axis, _axis(comparison, axis)) for axis in comparison.axes] + [("runs", _counts(comparison))]
+    columns += [(name, _scores(comparison, name, _one_line)) for name in comparison.metrics] + _costs(comparison)
+    rows = zip(*([heading, "---", *cells] for heading, cells in columns), strict=True)
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    said = [legend(comparison).replace("* best", "**bold**: best"), "", *(f"- {note}" for note in comparison.notes)]
+    said += [f"- left out: {run.label}: {reason}" for run, reason in comparison.left_out]
+    path.write_text("\n".join([*lines, "", *said]) + "\n", encoding="utf-8")
+
+
+def _records(comparison: Comparison) -> Iterator[dict[str, object]]:
+    for setting, scores in zip(comparison.settings, comparison.scores, strict=True):
+        record: dict[str, object] = {axis: shown(value) for axis, value in setting.values.items()}
+        record |= {"state": "finished", "runs": len(setting.runs)}
+        record["seeds"] = " ".join(shown(run.recipe[SEED]) for run in setting.runs)
+        record["folders"] = " ".join(run.label for run in setting.runs)
+        for name, score in scores.items():
+            deviation = "" if score.deviation is None else score.deviation
+            record |= {name: score.value, f"{name}_sd": deviation, f"{name}_p": score.p, f"{name}_mark": score.mark}
+            record |= {f"{name}_ci_low": score.ci_low, f"{name}_ci_high": score.ci_high}
+        guards = [run.guards(SPLIT) for run in setting.runs]
+        for name in _guards(comparison):
+            values = [found[name]["value"] for found in guards if name in found]
+            record |= {name: sum(values) / len(values)} if values else {}
+        yield record | setting.cost
+    for run, reason in comparison.left_out:
+        values = {axis: shown(value) for axis, value in run.values(comparison.axes).items()}
+        facts = {"state": run.state, "runs": 1, "seeds": shown(run.recipe[SEED]), "folders": run.label}
+        yield values | facts | run.cost | {"left_out": reason}
+
+
+def _guards(comparison: Comparison) -> list[str]:
+    return list(dict.fromkeys(name for s in comparison.settings for run in s.runs for name in run.guards(SPLIT)))
+
+
+def _axis(comparison: Comparison, axis: str) -> list[str]:
+    return [shown(setting.values[axis]) if axis in setting.values else "" for setting in comparison.settings]
+
+
+def _counts(comparison: Comparison) -> list[str]:
+    return [str(len(setting.runs)) for setting in comparison.settings]
+
+
+def _scores(comparison: Comparison, name: str, form: Callable[[Score], str]) -> list[str]:
+    return [form(scores[name]) if name in scores else "" for scores in comparison.scores]
+
+
+def _one_line(score: Score) -> str:
+    value = f"**{score.value:.4f}**" if score.mark == "best" else f"{score.value:.4f}"
+    tie = " =" if score.mark == "tie" else ""
+    return f"{value}{_deviation(score)} [{score.ci_low:.4f}, {score.ci_high:.4f}]{tie}"
+
+
+def _two_lines(score: Score) -> str:
+    value = f"{score.value:.4f}{_deviation(score)}{SIGNS[score.mark] or ' '}"
+    value = f"[bold green]{value}[/]" if score.mark == "best" else value
+    return f"{value}\n[dim]{score.ci_low:.4f}..{score.ci_high:.4f}[/] "
+
+
+def _deviation(score: Score) -> str:
+    return "" if score.deviation is None else f" ±{score.deviation:.4f}"
+
+
+def _costs(comparison: Comparison) -> list[Column]:
+    return [
+        (HEADINGS[name], [_cost(setting, name) for setting in comparison.settings])
+        for name in COSTS
+        if any(name in setting.cost for setting in comparison.settings)
+    ]
+
+
+def _cost(setting: Setting, name: str) -> str:
+    if name not in setting.cost:
+        return ""
+    value = setting.cost[name]
+    return f"{value / 60:.1f}" if name == "wall_seconds" else f"{value:,.0f}"
+
+
+def _table(names: Sequence[Column], columns: Sequence[Column]) -> Table:
+    view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading, _ in [*names, *columns]:
+        view.add_column(heading, justify="right", no_wrap=True)
+    cells = [[escape(cell) for cell in column] for _, column in names] + [column for _, column in columns]
+    for row in zip(*cells, strict=True):
+        view.add_row(*row)
+    return view
+
+
+def _left_out(comparison: Comparison) -> Table:
+    view = Table(title="Left out", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("run", "why"):
+        view.add_column(heading, overflow="fold")
+    for run, reason in comparison.left_out:
+        view.add_row(escape(run.label), escape(reason))
+    return view
