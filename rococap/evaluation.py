@@ -71,6 +71,7 @@ def build_captioner(cfg: DictConfig) -> Captioner:
     """The recipe's network, adapted as the recipe says, with the weights it starts from."""
     torch.manual_seed(cfg.seed)  # new modules have the same random values in every process
     captioner: Captioner = build(cfg.model)
+    build(cfg.precision).quantise(captioner, device_type(cfg.trainer.accelerator))
     adapt: Callable[[Captioner], None] = build(cfg.lora, _convert_="all")
     adapt(captioner)
     return captioner

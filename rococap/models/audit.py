@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from rich.table import Table
 from torch import nn
 
@@ -28,7 +29,7 @@ class Part:
 
     def add(self, parameter: nn.Parameter) -> None:
         """Count one parameter."""
-        self.parameters += parameter.numel()
+        self.parameters += parameter.numel() * (2 if parameter.dtype == torch.uint8 else 1)  # nf4: two in a byte
         self.trainable += parameter.numel() * parameter.requires_grad
         self.bytes += parameter.numel() * parameter.element_size() * (4 if parameter.requires_grad else 1)
 

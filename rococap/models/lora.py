@@ -82,4 +82,4 @@ def _parts(module: nn.Module) -> list[str]:
 
 
 def _adaptable(module: nn.Module) -> bool:
-    return type(module).__name__ in {"Linear", "Conv1D"}
+    return type(module).__name__ in {"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"}
