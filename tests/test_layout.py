@@ -17,8 +17,9 @@ LEVELS = (
     {"config", "cli", "data", "models", "metrics", "optim", "precision", "predictions"},
     {"checks", "foreign", "results", "slices"},
     {"records", "scored"},
+    {"statistics"},
     {"module", "callbacks", "loggers"},
-    {"evaluation"},
+    {"evaluation", "compare"},
     {"training", "report"},  # training is handed its picture from above, and knows no page
     {"train.py", "scripts"},
 )

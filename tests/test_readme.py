@@ -41,6 +41,7 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[hub]"',
     'pip install -c constraints.txt -e ".[quantised]"',
     'pip install -c constraints.txt -e ".[schedulefree]"',
+    'pip install -c constraints.txt -e ".[tensorboard]"',
 ]
 APART = ["lora=none", "optimizer=schedule_free"]  # words that do not go with every other
 OTHER = ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
