@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rococap.types import SPLITS, Example, Split, UserError
+from rococap.types import SPLITS, Example, Source, Split, UserError
 
 log = logging.getLogger(__name__)
 
@@ -54,3 +54,15 @@ class SplitSource(ABC):
             for problem, names in self._loaded[split].problems.items():
                 log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, ", ".join(names[:3]))
         return self._loaded[split]
+
+
+def available(source: Source) -> tuple[dict[Split, list[Example]], dict[Split, UserError]]:
+    """The splits that a copy of a dataset has, and why the others cannot be had."""
+    there: dict[Split, list[Example]] = {}
+    missing: dict[Split, UserError] = {}
+    for split in SPLITS:
+        try:
+            there[split] = source.examples(split)
+        except UserError as error:
+            missing[split] = error
+    return there, missing

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from rococap.data.doctor.editions import edition
-from rococap.data.doctor.leaks import Copies, available, search
+from rococap.data.doctor.leaks import Copies, search
 from rococap.data.doctor.look import Looks, look
 from rococap.data.image import FileImage, ZipImage
-from rococap.data.splits import SplitSource
+from rococap.data.splits import SplitSource, available
 from rococap.types import Example, Source, Split, UserError
 
 BLANK = 2.0  # standard deviation of grey levels below which an image shows nothing

@@ -14,7 +14,8 @@ from rococap.data.cache import cache_folder, write_whole
 from rococap.data.doctor.copies import find_pairs, groups
 from rococap.data.doctor.look import FORMAT as LOOK_FORMAT
 from rococap.data.doctor.look import Looks, look
-from rococap.types import SPLITS, Example, Source, Split, UserError
+from rococap.data.splits import available
+from rococap.types import Example, Source, Split
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +58,6 @@ def without_leaks(examples: list[Example], source: Source, key: str) -> list[Exa
     dropped = len(examples) - len(left)
     log.info("train: %d images that also stand in valid or test are left out (data.drop_leaks)", dropped)
     return left
-
-
-def available(source: Source) -> tuple[dict[Split, list[Example]], dict[Split, UserError]]:
-    """The splits that a copy of a dataset has, and why the others cannot be had."""
-    there: dict[Split, list[Example]] = {}
-    missing: dict[Split, UserError] = {}
-    for split in SPLITS:
-        try:
-            there[split] = source.examples(split)
-        except UserError as error:
-            missing[split] = error
-    return there, missing
 
 
 def search(looks: Mapping[Split, Looks], key: str) -> list[Copies]:

@@ -1,0 +1,154 @@
+"""Examine a dataset, and prepare its images for a recipe: python scripts/prepare.py data=rocov2 data.root=DIR
+
+Takes the words of train.py (`python train.py --help` names them). Writes report.html and report.json, prints a page,
+and decodes the images that training by the same words will need. --caches shows or clears what was prepared before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import tempfile
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from rococap.checks.command_line import check_command_line
+from rococap.cli import user_errors
+from rococap.config import build, register
+from rococap.data.cache import cache_root
+from rococap.data.caches import KINDS, caches, clear
+from rococap.data.splits import available
+from rococap.types import Processor, Source, UserError
+
+if TYPE_CHECKING:
+    from rococap.data.doctor.examination import Examination
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+console = Console()
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", metavar="setting=value", help="as for train.py")
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the reports go")
+    parser.add_argument("--caches", choices=("list", "clear"), help="of all datasets; nothing else is done then")
+    return parser.parse_intermixed_args()
+
+
+@user_errors()
+def main() -> None:
+    """Examine first, since a user waits for it; then prepare."""
+    arguments = parse_arguments()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    if arguments.caches:
+        show_caches(clearing=arguments.caches == "clear")
+        return
+    cfg = composed(arguments.words)
+    require_writable(arguments.out)
+    for part in ("splits", "store"):  # the reports tell it better
+        logging.getLogger(f"rococap.data.{part}").setLevel(logging.ERROR)
+    source = build(cfg.data.source)
+    there, missing = available(source)
+    if not there:  # said before anything heavy is imported
+        raise next(iter(missing.values()))
+
+    from rococap.data.doctor.examination import examine
+    from rococap.report.doctor import doctors_page
+    from rococap.report.doctor_summary import as_json
+
+    processor = processor_here(cfg)
+    found = examine(source, None if processor is None else lambda text: len(processor.tokens(text, 1 << 30)[0]))
+    report = json.dumps(as_json(found), indent=1, ensure_ascii=False)
+    page = doctors_page(found, str(cfg.data.root or cfg.data.source._target_))
+    for name, text in (("report.json", report), ("report.html", page)):
+        (arguments.out / name).write_text(text, encoding="utf-8")
+    show(found, arguments.out)
+    if processor is not None:
+        prepare(cfg, source, processor)
+
+
+def composed(words: list[str]) -> DictConfig:
+    """The recipe; raises UserError with all that is wrong in the words."""
+    if refused := [word for word in words if word.lstrip("+~").startswith("hydra.")]:
+        raise UserError(f"{refused[0]}: nothing runs here that would need it. Where the reports go: --out DIR.")
+    register()
+    check_command_line(CONF, argv=words)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", words)
+
+
+def processor_here(cfg: DictConfig) -> Processor | None:
+    """The model's image size and tokenizer, if the model is on this machine: nothing is downloaded for a report."""
+    from rococap.models.offline import offline
+
+    logging.getLogger("rococap.models.hub").setLevel(logging.WARNING)
+    try:
+        with offline():
+            processor: Processor = build(cfg.model).processor
+    except UserError as error:
+        reason = shorten(str(error), 120)
+        console.print(
+            f"No tokens are counted and no images decoded ahead, which training will do: {reason}", style="dim"
+        )
+        return None
+    return processor
+
+
+def show(found: Examination, out: Path) -> None:
+    """One page for the terminal."""
+    from rococap.report.doctor_summary import findings, overview
+
+    header, rows = overview(found)
+    table = Table(title=found.edition, title_justify="left", title_style="bold")
+    for name in header:
+        table.add_column(name, no_wrap=not name)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+    for finding in findings(found):
+        console.print(finding.text, style="bold red" if finding.level == "wrong" else "yellow", markup=False)
+    console.print(f"{out / 'report.html'}, {out / 'report.json'}", soft_wrap=True)
+
+
+def prepare(cfg: DictConfig, source: Source, processor: Processor) -> None:
+    """Decode what training by this recipe will ask for; what the cache has already is left."""
+    from rococap.data.datamodule import CaptionData
+
+    settings = {key: cfg.data[key] for key in cfg.data if key not in {"source", "root"}}
+    data = CaptionData(source, processor, seed=cfg.seed, **settings)
+    ready = {split: len(data.examples(split)) for split in available(source)[0]}
+    counts = ", ".join(f"{count:,} of {split}" for split, count in ready.items())
+    console.print(f"Decoded for this recipe: {counts} (data.fraction={cfg.data.fraction}).")
+
+
+def show_caches(*, clearing: bool) -> None:
+    """What lies in the cache; where `clearing`, delete it, but for what a run is writing to at the moment."""
+    table = Table(title=f"Caches in {cache_root()}", title_justify="left")
+    for name in ("kind", "dataset and method", "size", "last added to", *(["now"] if clearing else [])):
+        table.add_column(name, justify="right" if name == "size" else "left")
+    for cache in caches():
+        age = f"{cache.age / 86_400:.0f} days ago" if cache.age > 172_800 else f"{cache.age / 3600:.1f} hours ago"
+        done = [] if not clearing else ["cleared" if clear(cache) else "kept in part: a run is writing to it"]
+        table.add_row(f"{cache.kind}: {KINDS[cache.kind]}", cache.name, f"{cache.size / 1e6:,.1f} MB", age, *done)
+    console.print(table)
+
+
+def require_writable(folder: Path) -> None:
+    """Fail before images are looked at, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written to ({error.strerror}): choose another with --out DIR.") from error
+
+
+if __name__ == "__main__":
+    main()
