@@ -29,11 +29,13 @@ SCRIPTS = {
     "python scripts/score.py multirun/first/predictions/test.jsonl --out scores": "meteor",
 }
 SHOWN = {"python train.py --help": "data.fraction=0.1", "python train.py --cfg job": "max_epochs: 6"}
+SHOWN |= {"python scripts/prepare.py --caches list": "Caches in"}
 COMPOSED = [
     "python train.py data.root=DIR",
     "python train.py data.root=DIR data.fraction=0.1 trainer.max_epochs=6 name=first",
     "python train.py -m data.root=DIR lora.rank=4,8,16 data.fraction=0.01,0.1,1",
     "python train.py data=rocov2_hub",
+    "python scripts/prepare.py data=rocov2 data.root=DIR",
 ]
 INSTALLS = [
     "pip install -c constraints.txt -e .",
@@ -116,7 +118,8 @@ def test_recipes_compose(line):
 def test_the_folder_is_as_described(demo):
     cells = [words(row[0]) for row in section("A run's folder")]
     described = {name.strip("/") for names in cells for name in names}
-    assert [name for name in described if not (demo / name).exists()] == ["model"]  # which stands for the adapter
+    absent = {"model", "augment.png"}  # of lora=none, instead of the adapter; of augment=light
+    assert {name for name in described if not (demo / name).exists()} == absent
     assert {p.name for p in demo.iterdir() if p.name[0] != "."} <= {name.split("/")[0] for name in described}
 
 
