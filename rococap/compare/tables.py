@@ -86,8 +86,8 @@ def _records(comparison: Comparison) -> Iterator[dict[str, object]]:
             record |= {f"{name}_ci_low": score.ci_low, f"{name}_ci_high": score.ci_high}
         guards = [run.guards(SPLIT) for run in setting.runs]
         for name in _guards(comparison):
-            values = [found[name]["value"] for found in guards if name in found]
-            record |= {name: sum(values) / len(values)} if values else {}
+            measured = [found[name]["value"] for found in guards if name in found]
+            record |= {name: sum(measured) / len(measured)} if measured else {}
         yield record | setting.cost
     for run, reason in comparison.left_out:
         values = {axis: shown(value) for axis, value in run.values(comparison.axes).items()}
