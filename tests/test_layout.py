@@ -15,7 +15,7 @@ PACKAGE = ROOT / "rococap"
 LEVELS = (
     {"types", "phantom_words", "environment"},
     {"config", "cli", "data", "models", "metrics", "optim", "precision", "predictions"},
-    {"checks", "foreign", "results", "slices"},
+    {"checks", "foreign", "results", "scaling", "slices"},
     {"records", "scored"},
     {"statistics"},
     {"module", "callbacks", "loggers"},
