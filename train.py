@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from rococap.checks.command_line import check_command_line
-from rococap.cli import exit_code, guarded, user_errors
+from rococap.claims import claim
+from rococap.cli import guarded, user_errors
 from rococap.config import register
+from rococap.records import show, sitting
+from rococap.sweeps.plugins import register_sweepers
 
 CONF = Path(__file__).resolve().parent / "conf"
 
@@ -19,15 +22,20 @@ CONF = Path(__file__).resolve().parent / "conf"
 @guarded
 def main(cfg: DictConfig) -> float:
     """One run, or one job of a sweep; gives the value that a sweeper may optimize."""
-    from rococap.report.samples import samples  # these import torch: only once the command is known to be right
-    from rococap.training import train
+    folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
+    if not folder.finished:
+        with sitting(folder) as clock:
+            from rococap.report.samples import samples  # these import torch: only once the folder is known to be right
+            from rococap.training import train
 
-    return train(cfg, samples)
+            train(cfg, folder, clock, samples)
+    show(folder)
+    return folder.best_score
 
 
 if __name__ == "__main__":
     register()
+    register_sweepers()
     with user_errors():
         check_command_line(CONF)
         main()
-    sys.exit(exit_code())

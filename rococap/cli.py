@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,17 +14,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from rococap.types import UserError
 
-FAILED_JOBS = 1
+FAILED_JOBS = 1  # of a sweep, some
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
-_failed: list[int] = []  # numbers of the sweep's jobs
+log = logging.getLogger(__name__)
 
 
 class LiveHandler(logging.StreamHandler[TextIO]):
@@ -56,43 +58,50 @@ def user_errors() -> Iterator[None]:
 
 
 def guarded(task: Callable[[DictConfig], float]) -> Callable[[DictConfig], float]:
-    """Wrap what hydra.main calls: a job that fails does not end the sweep, it gives NaN; see `exit_code`."""
+    """Wrap what hydra.main calls: a job that fails does not end the sweep, it gives NaN; its folder says why."""
 
     @functools.wraps(task)
     def run(cfg: DictConfig) -> float:
         hydra = HydraConfig.get()
+        stop_on_terminate()
+        if hydra.mode == RunMode.RUN:
+            log.info("to go on after an interruption: %s", continue_command(hydra))
+            with user_errors(), going_on(hydra):
+                return _interruptible(task, cfg)
         try:
-            if hydra.mode == RunMode.RUN:
-                with user_errors():
-                    return _interruptible(task, cfg)
             return _interruptible(task, cfg)
         except UserError as error:
             print(f"error in job {hydra.job.num}: {error}", file=sys.stderr)
         except Exception:
-            if hydra.mode == RunMode.RUN:
-                raise
             traceback.print_exc()
-        _failed.append(hydra.job.num)
         return float("nan")
 
     return run
 
 
-def exit_code() -> int:
-    """Of a command whose jobs have all ended; says which of them failed in this process."""
-    if _failed:
-        print(f"{len(_failed)} jobs failed: {', '.join(map(str, _failed))}", file=sys.stderr)
-    return FAILED_JOBS if _failed else 0
+@contextmanager
+def going_on(hydra: HydraConf) -> Iterator[None]:
+    """End the process at Ctrl-C, saying how to go on with the run or the sweep."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"interrupted; to go on: {continue_command(hydra)}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
 
 
-def continue_command() -> str:
+def stop_on_terminate() -> None:
+    """Take SIGTERM as Ctrl-C: noted, and answered with how to go on. A cluster's launcher may have its own way."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def continue_command(hydra: HydraConf) -> str:
     """The command line that goes on with the run, or the sweep, that is going on in this process."""
-    hydra = HydraConfig.get()
-    given = [word.lstrip("+") for word in (*hydra.overrides.task, *hydra.overrides.hydra)]
-    words = []
-    if not any(word.startswith(("name=", "hydra.run.dir=", "hydra.sweep.dir=")) for word in given):
+    words: list[str] = []
+    keys = ("name=", "hydra.run.dir=", "hydra.sweep.dir=")
+    if not any(word.lstrip("+").startswith(keys) for word in sys.argv[1:]):
         sweep = hydra.mode == RunMode.MULTIRUN
-        folder = Path(os.path.relpath(hydra.sweep.dir if sweep else hydra.runtime.output_dir))
+        folder = Path(os.path.relpath(hydra.sweep.dir if sweep else hydra.run.dir))
         inside = folder.parts[:1] == ("multirun",)
         key = "name" if inside else f"hydra.{'sweep' if sweep else 'run'}.dir"
         words = [f"{key}={folder.relative_to('multirun') if inside else folder}"]
@@ -102,9 +111,8 @@ def continue_command() -> str:
 def _interruptible(task: Callable[[DictConfig], float], cfg: DictConfig) -> float:
     try:
         return task(cfg)
-    except (KeyboardInterrupt, SystemExit) as stop:
+    except SystemExit as stop:
         # Lightning turns Ctrl-C into an exit of its own.
-        if isinstance(stop, SystemExit) and not isinstance(stop.__context__, KeyboardInterrupt):
-            raise
-        print(f"interrupted; to go on: {continue_command()}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        raise

@@ -35,11 +35,9 @@ def environment(conf: Path, device: str, data: str) -> dict[str, Any]:
         device: "cpu", "cuda" or "mps".
         data: the dataset's fingerprint.
     """
-    package = Path(__file__).parent
     return {
-        "git": _git(package.parent),
-        "code": _digest(package, "*.py"),
-        "conf": _digest(conf, "*.yaml"),
+        "git": _git(Path(__file__).parents[1]),
+        **digests(conf),
         "data": data,
         "device": _device(device),
         "python": platform.python_version(),
@@ -47,6 +45,11 @@ def environment(conf: Path, device: str, data: str) -> dict[str, Any]:
         "versions": {name: _version(name) for name in _PACKAGES},
         "command": sys.argv,
     }
+
+
+def digests(conf: Path) -> dict[str, str]:
+    """What tells whether the code of this package, and the config files of a folder, have changed."""
+    return {"code": _digest(Path(__file__).parent, "*.py"), "conf": _digest(conf, "*.yaml")}
 
 
 def peak_memory(device: str) -> dict[str, float]:

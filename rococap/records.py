@@ -1,4 +1,4 @@
-"""What a run leaves behind: its folder is claimed, written and read here only."""
+"""What a run leaves behind: written and read here only."""
 
 from __future__ import annotations
 
@@ -6,49 +6,19 @@ import csv
 import json
 import math
 import os
-import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import filelock
-from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from rococap.cli import user_errors
 from rococap.results import FILE as results_file
 from rococap.results import read_results, show_table
 from rococap.types import UserError
-
-# What cannot change weights may differ when a run goes on.
-_FREE = ("name", "logger", "metrics", "callbacks", "data.workers", "decoding.batch_size", "trainer.log_every_n_steps")
-_locks: dict[Path, filelock.FileLock] = {}  # held until the process ends, however it ends
-
-
-class ClaimFolder(Callback):
-    """Hydra's callback that settles which folder a run has before Hydra writes a byte into it.
-
-    A run without a name gets a new folder. With one, a finished run shows its table and ends; one that was
-    interrupted goes on; another recipe, or a run that is going on, is refused. A sweep's jobs are claimed one by one,
-    by `claim`.
-    """
-
-    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        with user_errors():
-            given = [str(word) for word in (*config.hydra.overrides.task, *config.hydra.overrides.hydra)]
-            path = Path(config.hydra.run.dir)
-            if not any(word.startswith(("name=", "hydra.run.dir=")) for word in given):
-                path = new_folder(path)
-                with open_dict(config):
-                    config.hydra.run.dir = str(path)
-            recipe = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-            folder = claim(path, recipe)
-            if folder.state.get("state") == "finished":
-                show(folder)
-                sys.exit()
 
 
 @dataclass(frozen=True)
@@ -68,18 +38,46 @@ class RunFolder:
         return config
 
     @property
+    def begun(self) -> bool:
+        """Whether a run was ever here."""
+        return (self.path / "config.yaml").is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has nothing left to do."""
+        return bool(self.state.get("state") == "finished")
+
+    @property
     def state(self) -> dict[str, Any]:
         """run.json: state, progress, best checkpoint, cost, last error; empty before the run has begun."""
-        file = self.path / "run.json"
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+        return self._read_json("run.json")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """environment.json: the fixed facts; empty before the run has read its data."""
+        return self._read_json("environment.json")
+
+    @property
+    def best_score(self) -> float:
+        """The best value of what the run monitors; the run has finished an epoch."""
+        return float(self.state["best_score"])
 
     def note(self, **facts: Any) -> None:
         """Merge facts into run.json."""
         self.write_json("run.json", {**self.state, **facts})
 
+    def write_recipe(self, config: DictConfig) -> None:
+        """Write config.yaml, resolved."""
+        resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+        _replace(self.path / "config.yaml", OmegaConf.to_yaml(resolved))
+
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a file whole or not at all."""
         _replace(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        file = self.path / name
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
 
     @property
     def checkpoints(self) -> Path:
@@ -123,8 +121,7 @@ class RunFolder:
         if not values:
             there = ", ".join(key for key in rows[-1] if key.startswith("val/"))
             raise UserError(f"monitor={monitor}: no epoch has this value. There are: {there}.")
-        sign = -1 if monitor.endswith("loss") else 1
-        best = max(values, key=lambda epoch: -math.inf if math.isnan(values[epoch]) else sign * values[epoch])
+        best = max(values, key=lambda epoch: -math.inf if math.isnan(values[epoch]) else sign(monitor) * values[epoch])
         return best, values[best]
 
     def add_metrics(self, epoch: int, row: Mapping[str, float]) -> None:
@@ -139,25 +136,9 @@ class RunFolder:
         temporary.replace(self.path / "metrics.csv")
 
 
-def claim(path: Path, config: DictConfig) -> RunFolder:
-    """Make the folder this process's own, for a new run or to go on with the one in it.
-
-    Raises:
-        UserError: another process runs there, it holds another recipe or something else, or cannot be written.
-    """
-    folder = RunFolder(path)
-    _lock(path)
-    recipe = OmegaConf.to_container(config, resolve=True)
-    if (path / "config.yaml").is_file():
-        differences = _differences(OmegaConf.to_container(folder.config), recipe)
-        if differences:
-            raise UserError(
-                f"{path} holds a run of another recipe: {'; '.join(differences)}.\n"
-                "Take another name, or give the same settings to go on with it."
-            )
-    else:
-        _replace(path / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(recipe)))
-    return folder
+def sign(monitor: str) -> int:
+    """1 where more of the monitored value is better, -1 for a loss."""
+    return -1 if monitor.endswith("loss") else 1
 
 
 def show(folder: RunFolder) -> None:
@@ -182,63 +163,6 @@ def show_warnings(folder: RunFolder) -> None:
                 Console().print(f"{split}: {guard['warning']}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _lock(path: Path) -> None:
-    """Hold the folder. The system frees the lock when the process ends, even by SIGKILL."""
-    path = path.resolve()
-    if path in _locks:
-        return
-    known = {"config.yaml", "run.json", "train.log", ".hydra", ".lock"}
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        if (there := {entry.name for entry in path.iterdir()}) and not there & known:
-            raise UserError(f"{path} holds something else ({sorted(there)[0]}): take another name or folder.")
-        lock = filelock.FileLock(path / ".lock")
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UserError(f"{path}: a run is going on there. Wait for it, or take another name.") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}. Choose hydra.run.dir=DIR elsewhere.") from error
-    _locks[path] = lock
-
-
-def new_folder(path: Path) -> Path:
-    """`path`, or the next free name beside it: runs that start in the same second do not meet."""
-    candidate, number = path, 1
-    while True:
-        try:
-            candidate.mkdir(parents=True)
-            return candidate
-        except FileExistsError:
-            number += 1
-            candidate = path.with_name(f"{path.name}_{number}")
-        except OSError as error:
-            raise UserError(
-                f"{path} cannot be written: {error.strerror}. Choose hydra.run.dir=DIR elsewhere."
-            ) from error
-
-
-def _differences(old: Any, new: Any) -> list[str]:
-    """`lora.rank was 8, is 16` for every setting that can change weights."""
-    was, now = dict(_flat(old)), dict(_flat(new))
-    keys = [key for key in sorted(was.keys() | now.keys()) if not _is_free(key)]
-    missing = "absent"
-    return [
-        f"{key} was {was.get(key, missing)}, is {now.get(key, missing)}"
-        for key in keys
-        if was.get(key, missing) != now.get(key, missing)
-    ]
-
-
-def _is_free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in _FREE)
-
-
-def _flat(node: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    if isinstance(node, dict):
-        return [item for key, value in node.items() for item in _flat(value, f"{prefix}.{key}" if prefix else str(key))]
-    return [(prefix, node)]
-
-
 def _replace(path: Path, text: str) -> None:
     temporary = path.with_name(f"{path.name}.new")
     with temporary.open("w", encoding="utf-8") as stream:
@@ -258,3 +182,17 @@ class Clock:
     def seconds(self) -> float:
         """Seconds so far."""
         return round(self.before + time.monotonic() - self.start, 1)
+
+
+@contextmanager
+def sitting(folder: RunFolder) -> Iterator[Clock]:
+    """A time in which a run is worked on: run.json says that it is running, and then how that ended."""
+    clock = Clock(folder)
+    folder.note(state="running", last_error=None)
+    try:
+        yield clock
+    except BaseException as error:
+        state = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
+        folder.note(state=state, last_error=f"{type(error).__name__}: {error}", wall_seconds=clock.seconds())
+        raise
+    folder.note(state="finished", wall_seconds=clock.seconds())

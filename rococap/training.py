@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from rococap import evaluation
 from rococap.callbacks import Records, checkpoints
-from rococap.cli import continue_command
+from rococap.changes import conf_folder
 from rococap.config import build
 from rococap.environment import environment, peak_memory
 from rococap.models.audit import audit, table
@@ -25,50 +24,26 @@ from rococap.models.export import export
 from rococap.module import CaptionModule
 from rococap.optim import refuse_paged
 from rococap.precision import device_type
-from rococap.records import Clock, RunFolder, claim, show
+from rococap.records import Clock, RunFolder
 from rococap.results import Row
 from rococap.types import Example
 
-log = logging.getLogger(__name__)
 console = Console()
 
 Picture = Callable[[RunFolder, Sequence[Example]], Path]
 
 
-def train(cfg: DictConfig, picture: Picture) -> float:
+def train(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> None:
     """Train, caption and score by a composed recipe, or go on where the folder's run stopped.
 
     Args:
+        folder: claimed by this process.
+        clock: of this sitting.
         picture: draws a finished run's test captions and gives the file; handed in, since pages stand above this.
 
-    Returns:
-        the best value of the monitored metric.
-
     Raises:
-        UserError: what the user can mend; it is also kept in the folder's run.json.
+        UserError: what the user can mend.
     """
-    folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
-    clock = Clock(folder)
-    if folder.state.get("state") == "finished":
-        show(folder)
-        return float(folder.state["best_score"])
-    log.info("run folder: %s; to go on after an interruption: %s", folder.path, continue_command())
-    folder.note(state="running", last_error=None)
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:  # a cluster's launcher may have its own
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: noted, and answered with how to go on
-    try:
-        _run(cfg, folder, clock, picture)
-    except BaseException as error:
-        state = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
-        folder.note(state=state, last_error=f"{type(error).__name__}: {error}", wall_seconds=clock.seconds())
-        raise
-    folder.note(state="finished", wall_seconds=clock.seconds())
-    show(folder)
-    return float(folder.state["best_score"])
-
-
-def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> None:
-    """Everything between claiming the folder and its last table."""
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
     device = device_type(cfg.trainer.accelerator)
@@ -83,7 +58,7 @@ def _run(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> 
     captioner = evaluation.build_captioner(cfg)
     parts = audit(captioner)
     data = evaluation.build_data(cfg, source, captioner)
-    folder.write_json("environment.json", environment(_conf(), device, data.fingerprint))
+    folder.write_json("environment.json", environment(conf_folder(HydraConfig.get()), device, data.fingerprint))
     data.examples("valid")  # images and tokens are made ready before anything runs
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(table(parts))
@@ -122,12 +97,6 @@ def _summarise(trainer: pl.Trainer, rows: list[Row], picture: Path) -> None:
         if isinstance(logger, WandbLogger):
             logger.log_image("samples", [str(picture)])
         logger.finalize("success")
-
-
-def _conf() -> Path:
-    """The folder that the config was composed from."""
-    sources = HydraConfig.get().runtime.config_sources
-    return Path(next(source.path for source in sources if source.provider == "main"))
 
 
 def _quiet() -> None:

@@ -14,13 +14,13 @@ PACKAGE = ROOT / "rococap"
 # know nothing of each other: that is why N datasets and M models cost N + M files.
 LEVELS = (
     {"types", "phantom_words", "environment"},
-    {"config", "cli", "data", "models", "metrics", "optim", "precision", "predictions"},
+    {"config", "cli", "data", "models", "metrics", "augment", "optim", "precision", "predictions", "folders"},
     {"checks", "foreign", "results", "scaling", "slices"},
     {"records", "scored"},
     {"statistics"},
-    {"module", "callbacks", "loggers"},
-    {"evaluation", "compare"},
-    {"training", "report"},  # training is handed its picture from above, and knows no page
+    {"changes", "module", "callbacks", "loggers"},
+    {"evaluation", "compare", "claims"},
+    {"training", "report", "sweeps"},  # training is handed its picture from above, and knows no page
     {"train.py", "scripts"},
 )
 LEVEL = {part: number for number, parts in enumerate(LEVELS) for part in parts}

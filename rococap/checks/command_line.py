@@ -17,10 +17,11 @@ from hydra.types import RunMode
 
 from rococap.checks.config import Problem
 from rococap.checks.jobs import Composer
-from rococap.checks.overrides import parse
+from rococap.checks.overrides import axes, parse, values
 from rococap.config import untyped_root
 from rococap.types import UserError
 
+_GRIDS = {"hydra_plugins.rococap.Grid", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"}
 _JOBS = 256  # of a larger sweep each value is checked, not each combination
 
 
@@ -43,7 +44,7 @@ def check_command_line(conf: Path, config_name: str = "train", argv: Sequence[st
     try:
         with untyped_root():
             composer = Composer(hydra, args.config_name or config_name, args.overrides)
-            found = list(dict.fromkeys(_problems(composer, args.overrides, bool(args.multirun))))
+            found = list(dict.fromkeys(_problems(composer, args.overrides, bool(args.multirun), bool(args.cfg))))
     finally:
         GlobalHydra.instance().clear()
     if len(found) == 1:
@@ -53,25 +54,31 @@ def check_command_line(conf: Path, config_name: str = "train", argv: Sequence[st
         raise UserError(f"{len(found)} mistakes, nothing was started:\n{lines}")
 
 
-def _problems(composer: Composer, line: list[str], multirun: bool) -> list[Problem]:
+def _problems(composer: Composer, line: list[str], multirun: bool, shown: bool) -> list[Problem]:
     overrides, found = parse(line, composer.groups.loader)
     sweeping = [override for override in overrides if override.is_sweep_override()]
     cfg, wrong = composer.job([override for override in overrides if override not in sweeping])
     if cfg is None:
         return found + wrong
+    if shown and sweeping:
+        said = "several values, and --cfg shows one run: give one of them"
+        return found + wrong + [Problem(str(override.input_line), said) for override in sweeping]
     if not multirun and cfg.hydra.mode != RunMode.MULTIRUN:
         said = "several values: add -m to run each of them (a list is written in brackets, text in quotes)"
         return found + wrong + [Problem(str(override.input_line), said) for override in sweeping]
     params, unread = parse(
         [f"{k}={v}" for k, v in (cfg.hydra.sweeper.get("params") or {}).items()], composer.groups.loader
     )
-    axes = {override.get_key_element(): override for override in [*params, *overrides]}
-    return found + unread + list(_sweep(composer, list(axes.values())))
+    searches = cfg.hydra.sweeper._target_ not in _GRIDS
+    swept = axes(params, overrides)
+    if not searches:
+        said = "only a search takes an interval: add hydra/sweeper=optuna, or list the values"
+        unread += [Problem(str(override.input_line), said) for override in swept if override.is_interval_sweep()]
+    return found + unread + list(_sweep(composer, [_values(override, composer, searches) for override in swept]))
 
 
-def _sweep(composer: Composer, overrides: list[Override]) -> Iterator[Problem]:
+def _sweep(composer: Composer, axes: list[list[Override]]) -> Iterator[Problem]:
     """What is wrong with any value of a sweep, then with any of its jobs."""
-    axes = [_values(override, composer) for override in overrides if not override.is_interval_sweep()]
     first = [axis[0] for axis in axes]
     singles = [[*first[:i], value, *first[i + 1 :]] for i, axis in enumerate(axes) for value in axis[1:]]
     seen: set[Problem] = set()
@@ -90,9 +97,6 @@ def _job(composer: Composer, job: list[Override], seen: set[Problem]) -> Iterato
             yield problem
 
 
-def _values(override: Override, composer: Composer) -> list[Override]:
-    """One override for each value that a sweep gives it."""
-    if not override.is_sweep_override():
-        return [override]
-    words = [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
-    return parse(words, composer.groups.loader)[0]
+def _values(override: Override, composer: Composer, searches: bool) -> list[Override]:
+    """One override for each value that a sweep gives it; for every choice and both ends of each range in a search."""
+    return parse(values(override, searches), composer.groups.loader)[0]

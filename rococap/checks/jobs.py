@@ -8,13 +8,14 @@ from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from rococap.checks.config import Problem, problems
 from rococap.checks.origins import origin
 from rococap.checks.overrides import Groups, apply, choice_faults, is_choice
+from rococap.types import UserError
 
 
 class Composer:
@@ -26,6 +27,15 @@ class Composer:
         self.groups = Groups(hydra.config_loader, config_name, self.searchpath)
         self._composed: dict[tuple[str, ...], DictConfig] = {}
 
+    def recipe(self, overrides: list[Override]) -> DictConfig:
+        """The config of a job that was found to be right, without its `hydra` node."""
+        choices = [override for override in overrides if is_choice(override, self.groups)]
+        cfg = self._compose([_line(choice) for choice in choices])
+        for override in overrides:
+            if override not in choices and (fault := apply(cfg, override, self.groups)) is not None:
+                raise UserError(f"{_line(override)}: {fault}")
+        return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
     def job(self, overrides: list[Override]) -> tuple[DictConfig | None, list[Problem]]:
         """The config of a job with its `hydra` node, None where it can't be composed; and what is wrong in it."""
         choices = [override for override in overrides if is_choice(override, self.groups)]
@@ -33,7 +43,7 @@ class Composer:
         found = [Problem(line, fault) for line, each in faults.items() for fault in each]
         chosen = [line for line, each in faults.items() if not each]
         try:
-            cfg = self._compose(chosen)
+            cfg = self._compose(chosen, any(override.is_hydra_override() for override in overrides))
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             return None, [*found, Problem(" ".join(chosen) or "config", _reason(error))]
         # What is set inside a group that could not be chosen can't be judged.
@@ -49,12 +59,19 @@ class Composer:
             found.append(problem)
         return cfg, found
 
-    def _compose(self, chosen: list[str]) -> DictConfig:
+    def _compose(self, chosen: list[str], sets_hydra: bool = False) -> DictConfig:
         key = tuple(chosen)
         if key not in self._composed:
             line = [*chosen, *self.searchpath]
             self._composed[key] = self.hydra.compose_config(self.config_name, line, RunMode.RUN)
-        return copy.deepcopy(self._composed[key])
+        composed = self._composed[key]
+        if sets_hydra:
+            return copy.deepcopy(composed)
+        # Hydra's own node is three quarters of it: all copies share it.
+        cfg = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
+        with flag_override(cfg, ["struct", "no_deepcopy_set_nodes"], [False, True]):
+            cfg.hydra = composed.hydra
+        return cfg
 
 
 def _line(override: Override) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -63,6 +63,23 @@ def _syntax_fault(word: str, message: str) -> str:
         return "must be of the form key=value"
     reason = message.removeprefix(f"Error parsing override '{word}'\n").partition("\n")[0].partition(" expecting ")[0]
     return f"can't be read ({reason}); text with odd characters goes in two pairs of quotes: '{key}=\"...\"'"
+
+
+def axes(params: Iterable[Override], line: Iterable[Override]) -> list[Override]:
+    """One override for each key: what a command line says goes before a sweeper's own params."""
+    return list({override.get_key_element(): override for override in [*params, *line]}.values())
+
+
+def values(override: Override, ends_only: bool = False) -> list[str]:
+    """A word for each value that an override gives. Of an interval its ends, and of a range too with `ends_only`."""
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    if isinstance(interval := override.value(), IntervalSweep):
+        given = [str(interval.start), str(interval.end)]
+    else:
+        given = list(override.sweep_string_iterator())
+        given = [given[0], given[-1]] if ends_only and override.is_range_sweep() else given
+    return [f"{override.get_key_element()}={value}" for value in dict.fromkeys(given)]
 
 
 def is_choice(override: Override, groups: Groups) -> bool:

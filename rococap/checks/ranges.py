@@ -20,6 +20,8 @@ def _at_least(low: int) -> tuple[Callable[[float], bool], str]:
 _SHARE = (lambda value: 0 <= value <= 1, "from 0 to 1")
 _POSITIVE = (lambda value: value > 0, "more than 0")
 
+ON_CHANGE = ("stop", "keep", "rerun")
+
 # By path; only numbers that are there are held against it.
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295, as NumPy wants"),
@@ -49,6 +51,8 @@ def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
         value = _at(config, path)
         if isinstance(value, int | float) and not isinstance(value, bool) and not holds(value):
             yield path, f"must be {said}, not {value}"
+    if (on_change := config.get("on_change")) not in ON_CHANGE:
+        yield "on_change", f"must be {', '.join(ON_CHANGE)}, not {on_change!r}"
     if isinstance(name := config.get("name"), str) and (fault := _folder_fault(name)):
         yield "name", fault
     if (features := config.get("features", "auto")) not in FEATURES:

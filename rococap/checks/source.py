@@ -42,6 +42,7 @@ class Definition:
 Found = Module | Definition | None  # None: compiled, or made at run time; nothing can be said of it
 
 
+@cache
 def find(target: str) -> Found:
     """What a dotted name stands for; raises NoSuchName."""
     return _find(target, frozenset())

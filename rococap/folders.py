@@ -1,0 +1,90 @@
+"""Folders of runs and sweeps: new ones that meet no other, held by one process, set aside but never lost."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import filelock
+
+from rococap.types import UserError
+
+ASIDE = "~"  # in the name of what was set aside; no name of a run or of a job has it
+_SWEEP = ".sweep.lock"
+_locks: dict[Path, filelock.FileLock] = {}  # held until the process ends, however it ends
+
+
+def new_folder(path: Path) -> Path:
+    """`path`, or the next free name beside it: runs that start in the same second do not meet."""
+    candidate, number = path, 1
+    while True:
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            number += 1
+            candidate = path.with_name(f"{path.name}_{number}")
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+
+def hold_run(path: Path) -> None:
+    """Make a run's folder this process's own; raises UserError where another runs there or it is something else."""
+    if (path / _SWEEP).exists():
+        raise UserError(f"{path} holds a sweep, not a run: take another name.")
+    _hold(path, ".lock", {"config.yaml", "run.json", "train.log", ".hydra", ".lock"}, "a run")
+
+
+def hold_sweep(path: Path) -> None:
+    """Make a sweep's folder this process's own; raises UserError where another runs there or it is something else."""
+    if (path / "config.yaml").exists():
+        raise UserError(f"{path} holds a run, not a sweep: take another name.")
+    _hold(path, _SWEEP, {_SWEEP}, "a sweep")
+
+
+def is_held(path: Path) -> bool:
+    """Whether another process runs in a run's folder."""
+    if path.resolve() in _locks or not (path / ".lock").is_file():
+        return False
+    try:
+        with filelock.FileLock(path / ".lock", timeout=0):
+            return False
+    except filelock.Timeout:
+        return True
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a run's folder to the next free of `NAME~1`, `NAME~2`; raises UserError while a run goes on there."""
+    hold_run(path)
+    aside = path.rename(next_aside(path))
+    _locks.pop(path.resolve()).release()
+    return aside
+
+
+def next_aside(path: Path) -> Path:
+    """The first free name among `NAME~1`, `NAME~2`, before a file's suffix."""
+    stem, suffix = (path.stem, path.suffix) if path.is_file() else (path.name, "")
+    names = (path.with_name(f"{stem}{ASIDE}{number}{suffix}") for number in itertools.count(1))
+    return next(name for name in names if not name.exists())
+
+
+def _hold(path: Path, name: str, known: set[str], what: str) -> None:
+    """The system frees the lock when the process ends, even by SIGKILL."""
+    path = path.resolve()
+    if path in _locks:
+        return
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if (there := {entry.name for entry in path.iterdir()}) and not there & known:
+            raise UserError(f"{path} holds something else ({sorted(there)[0]}): take another name or folder.")
+        lock = filelock.FileLock(path / name)
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise UserError(f"{path}: {what} is going on there. Wait for it, or take another name.") from None
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    _locks[path] = lock
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path} cannot be written: {error.strerror}. Choose hydra.run.dir=DIR elsewhere.")

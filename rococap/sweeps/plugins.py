@@ -1,0 +1,29 @@
+"""Makes the sweepers known to Hydra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+
+from rococap.sweeps.sweeper import Grid
+
+_PACKAGE = "hydra_plugins.rococap"  # Hydra takes sweepers from `hydra_plugins` only, by name; no such folder is needed
+
+
+@dataclass
+class GridConfig:
+    """`hydra/sweeper=basic`, Hydra's default."""
+
+    _target_: str = f"{_PACKAGE}.Grid"
+    params: dict[str, Any] | None = None
+
+
+def register_sweepers() -> None:
+    """Put the grid in the place of Hydra's own, and let config files name the search."""
+    plugins = Plugins.instance()  # which stores Hydra's own when it is first asked for
+    for sweeper in (Grid,):
+        plugins.class_name_to_class[f"{_PACKAGE}.{sweeper.__name__}"] = sweeper
+    ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=GridConfig, provider="rococap")

@@ -1,0 +1,61 @@
+"""The last word of a sweep: how each of its jobs ended, read from its folder, in whichever process it ran."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rococap.folders import is_held
+from rococap.records import RunFolder, sign
+from rococap.sweeps.jobs import Job
+
+_WIDTH = 160  # of a table in a file, which has none of its own
+
+
+def show_summary(jobs: Sequence[Job]) -> bool:
+    """Print one table, and below it why jobs failed; gives whether all finished."""
+    folders = list(dict.fromkeys(job.folder for job in jobs))
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console.print(_table(folders))
+    for folder in folders:
+        if error := folder.state.get("last_error"):
+            console.print(f"{folder.path.name}: {error.partition(chr(10))[0]}", markup=False, soft_wrap=True)
+    unfinished = sum(not folder.finished for folder in folders)
+    if unfinished:
+        print(f"{unfinished} of {len(folders)} jobs did not finish", file=sys.stderr)
+    return not unfinished
+
+
+def best(folders: Sequence[RunFolder]) -> RunFolder | None:
+    """The finished run with the best value of what it monitors; None where none has finished."""
+    finished = [folder for folder in folders if folder.finished]
+    return max(finished, key=lambda folder: sign(folder.state["monitor"]) * folder.best_score, default=None)
+
+
+def _table(folders: Sequence[RunFolder]) -> Table:
+    monitors = dict.fromkeys(str(folder.state["monitor"]) for folder in folders if folder.finished)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("job", overflow="fold")
+    table.add_column("state")
+    table.add_column(f"best {', '.join(monitors)}" if monitors else "best", justify="right")
+    table.add_column("time", justify="right")
+    winner = best(folders) if len(monitors) == 1 else None
+    for folder in folders:
+        score = f"{folder.best_score:.4f}" if folder.finished else ""
+        style = "bold" if folder == winner else ""
+        table.add_row(folder.path.name, _state(folder), score, _time(folder), style=style)
+    return table
+
+
+def _state(folder: RunFolder) -> str:
+    state = str(folder.state.get("state", "not started"))
+    return "killed" if state == "running" and not is_held(folder.path) else state
+
+
+def _time(folder: RunFolder) -> str:
+    minutes, seconds = divmod(round(folder.state.get("wall_seconds", 0.0)), 60)
+    return f"{minutes} min {seconds} s" if folder.state else ""

@@ -1,0 +1,98 @@
+"""Sweeps as Hydra's plug-ins: a folder for each job, only what is missing is run, and one table at the end."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from rococap.changes import Ingredients, outdated, resolve
+from rococap.checks.overrides import axes, parse, values
+from rococap.claims import settle
+from rococap.cli import FAILED_JOBS, continue_command, going_on, stop_on_terminate, user_errors
+from rococap.folders import hold_sweep
+from rococap.sweeps.jobs import Job, Jobs
+from rococap.sweeps.summary import show_summary
+from rococap.types import UserError
+
+
+class JobSweeper(Sweeper):
+    """What sweeps have in common. `params`: what is swept, beside the words of the command line that go before it."""
+
+    config: DictConfig
+    hydra_context: HydraContext
+
+    def __init__(self, params: Mapping[str, Any] | None) -> None:
+        self.params = params or {}
+        self.launched = 0
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Claim the sweep's folder; the launcher is told of it."""
+        with user_errors():
+            self.path = settle(config, "sweep")
+            hold_sweep(self.path)
+        self.config, self.hydra_context = config, hydra_context
+        self.launcher: Launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+        self.jobs = Jobs(self.path, config.hydra)
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Run what is missing. Ends the process: with 1 where a job did not finish, with 130 at Ctrl-C."""
+        stop_on_terminate()
+        with user_errors(), going_on(self.config.hydra):
+            print(f"sweep folder: {self.path}; to go on after an interruption: {continue_command(self.config.hydra)}")
+            params = [f"{key}={value}" for key, value in self.params.items()]
+            if not self.run(axes(self._parsed(params), self._parsed(arguments))):
+                sys.exit(FAILED_JOBS)
+
+    def _parsed(self, words: Sequence[str]) -> list[Override]:
+        overrides, problems = parse(list(words), self.hydra_context.config_loader)
+        if problems:
+            raise UserError("\n".join(map(str, problems)))
+        return overrides
+
+    @abstractmethod
+    def run(self, overrides: list[Override]) -> bool:
+        """Run a sweep over overrides, some of which have several values; gives whether every job finished."""
+
+    def launch(self, jobs: Sequence[Job]) -> None:
+        """Run those of the jobs that are not finished. Each keeps in its folder how it ended.
+
+        Raises:
+            UserError: what some were made of has changed, and on_change says to stop.
+        """
+        jobs = list({job.folder.path: job for job in jobs}.values())
+        now = Ingredients(self.config.hydra)
+        found = [each for job in jobs if (each := outdated(job.folder, job.recipe, now)) is not None]
+        resolve(found, self.config.on_change)
+        missing = [job for job in jobs if not job.folder.finished]
+        if missing:
+            self.launcher.launch([job.overrides() for job in missing], initial_job_idx=self.launched)
+            self.launched += len(missing)
+
+
+class Grid(JobSweeper):
+    """Every combination of the values, in place of Hydra's basic sweeper."""
+
+    def run(self, overrides: list[Override]) -> bool:
+        """Run the grid."""
+        swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
+        jobs = [self.jobs.job(words, swept) for words in itertools.product(*map(values, overrides))]
+        finished = [job for job in jobs if job.folder.finished]
+        if finished:
+            print(f"{len(finished)} of {len(jobs)} jobs are finished")
+        try:
+            self.launch(jobs)
+        finally:
+            done = show_summary(jobs)
+        return done
