@@ -51,6 +51,7 @@ class RunConfig:
     optimizer: dict[str, Any] = MISSING
     scheduler: dict[str, Any] = MISSING
     precision: dict[str, Any] = MISSING
+    augment: dict[str, Any] = MISSING
     trainer: dict[str, Any] = MISSING
     metrics: dict[str, Any] = field(default_factory=dict)
     callbacks: dict[str, Any] = field(default_factory=dict)

@@ -89,11 +89,13 @@ def kept_encoder(captioner: Captioner, cfg: DictConfig) -> Encoder | None:
     """The vision tower, if what it makes of an image is the same in every epoch and may be kept."""
     from rococap.data.features import Encoder
 
-    if captioner.tower_trains or cfg.features == "off":
-        log.info(
-            "features are computed anew in each epoch: %s",
-            "features=off" if cfg.features == "off" else "the vision tower trains",
-        )
+    changing = {
+        "features=off": cfg.features == "off",
+        "the vision tower trains": captioner.tower_trains,
+        "images are augmented": build(cfg.augment) is not None,
+    }
+    if why := next((reason for reason, holds in changing.items() if holds), None):
+        log.info("features are computed anew in each epoch: %s", why)
         return None
     precision: Precision = build(cfg.precision)
     arithmetic = precision.on(device_type(cfg.trainer.accelerator))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
+from rococap.augment import Augment
 from rococap.models.audit import refuse_missing_gradients
 from rococap.models.base import Captioner
 from rococap.optim import parameter_groups, set_mode
@@ -33,7 +35,8 @@ class CaptionModule(pl.LightningModule):
         scorer: from captions and their examples to metrics and guards; None where nothing is scored, and so not
             captioned.
         decoding: arguments of `Captioner.generate`.
-        seed: of dropout, together with the epoch, so that a resumed epoch repeats.
+        seed: of dropout and augmenting, together with the epoch, so that a resumed epoch repeats.
+        augment: changes training images; None leaves them as they are.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class CaptionModule(pl.LightningModule):
         scorer: Scorer | None,
         decoding: dict[str, int],
         seed: int,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
         self.captioner = captioner
@@ -52,6 +56,7 @@ class CaptionModule(pl.LightningModule):
         self.scorer = scorer
         self.decoding = decoding
         self.seed = seed
+        self.augment = augment
         self.strict_loading = False  # checkpoints hold what trains and nothing else
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
         self.step_tokens = torch.zeros((), dtype=torch.long)
@@ -76,6 +81,9 @@ class CaptionModule(pl.LightningModule):
         set_mode(self.trainer.optimizers, training=False)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if self.augment is not None:
+            assert batch.pixel_values is not None
+            batch = replace(batch, pixel_values=self.augment(batch.pixel_values))
         loss, tokens = self.captioner(features_of(self.captioner, batch), batch.input_ids, batch.attention_mask)
         self.step_tokens = self.step_tokens.to(tokens.device) + tokens
         mean = loss.detach() / tokens

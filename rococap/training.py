@@ -15,9 +15,11 @@ from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
 from rococap import evaluation
+from rococap.augment import Augment, sheet
 from rococap.callbacks import Records, checkpoints
 from rococap.changes import conf_folder
 from rococap.config import build
+from rococap.data.datamodule import CaptionData
 from rococap.environment import environment, peak_memory
 from rococap.models.audit import audit, table
 from rococap.models.export import export
@@ -29,6 +31,7 @@ from rococap.results import Row
 from rococap.types import Example
 
 console = Console()
+_SHOWN = 6  # images, and draws of each
 
 Picture = Callable[[RunFolder, Sequence[Example]], Path]
 
@@ -62,6 +65,9 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) ->
     data.examples("valid")  # images and tokens are made ready before anything runs
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(table(parts))
+    augment = build(cfg.augment)
+    if augment is not None:
+        _show(augment, data, folder)
     monitor = cfg.monitor if cfg.monitor != "auto" else ("val/cider" if "cider" in cfg.metrics else "val/loss")
     module = CaptionModule(
         captioner,
@@ -70,6 +76,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) ->
         evaluation.watched(scorer, evaluation.watch(captioner, folder)),
         evaluation.decoding(cfg),
         cfg.seed,
+        augment,
     )
     trainer: pl.Trainer = build(
         cfg.trainer,
@@ -88,6 +95,14 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) ->
     rows = evaluation.score_split(folder, "test", build(cfg.metrics), evaluation.watch(captioner, folder))
     folder.note(peak_memory=peak_memory(device))
     _summarise(trainer, rows, picture(folder, data.examples("test")))
+
+
+def _show(augment: Augment, data: CaptionData, folder: RunFolder) -> None:
+    """Write augment.png: what happens to the first training images."""
+    images = data.dataset("train")
+    first = images[list(range(min(_SHOWN, len(images.ids))))].pixel_values
+    assert first is not None  # no features are kept of images that change
+    sheet(augment, first, _SHOWN).save(folder.path / "augment.png")
 
 
 def _summarise(trainer: pl.Trainer, rows: list[Row], picture: Path) -> None:

@@ -39,13 +39,14 @@ def settings(name):
     return config
 
 
-def fit(config, folder, epochs, checkpoint=None):
+def fit(config, folder, epochs, checkpoint=None, augment=None):
     """Train by an optimizer's config; gives validation's loss after each epoch, and the module."""
     torch.manual_seed(0)
     captioner = tiny()
     add_lora(captioner, **LORA)
     data = CaptionData(Phantom(train=48, valid=8, test=1, seed=0), captioner.processor, batch_size=8, **DATA)
-    module = CaptionModule(captioner, build(config, _convert_="all"), partial(constant, warmup=0.1), None, {}, seed=0)
+    schedule = partial(constant, warmup=0.1)
+    module = CaptionModule(captioner, build(config, _convert_="all"), schedule, None, {}, seed=0, augment=augment)
     losses = []
 
     class Losses(pl.Callback):

@@ -16,7 +16,7 @@ from rococap.checks.source import NoSuchName, did_you_mean
 from rococap.types import UserError
 
 _SPECIAL = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}  # Hydra's own keys of a node
-_BUILT = ("model", "lora", "optimizer", "scheduler", "precision", "trainer")  # one object each
+_BUILT = ("model", "lora", "optimizer", "scheduler", "precision", "augment", "trainer")  # one object each
 _LISTED = ("metrics", "callbacks", "logger")  # any number of objects, by name
 _HINTS = {"data.source": "choose a dataset, such as data=rocov2; data=base is what all of them share"}
 

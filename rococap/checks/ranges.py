@@ -39,6 +39,13 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "optimizer.lr": _POSITIVE,
     "optimizer.weight_decay": _at_least(0),
     "scheduler.warmup": _SHARE,
+    "augment.rotation": (lambda value: 0 <= value <= 180, "from 0 to 180 degrees"),
+    "augment.shift": _SHARE,
+    "augment.scale": (lambda value: 0 <= value < 1, "at least 0 and less than 1"),
+    "augment.brightness": _SHARE,
+    "augment.contrast": _SHARE,
+    "augment.gamma": _at_least(0),
+    "augment.noise": _SHARE,
     "trainer.max_epochs": _at_least(1),
     "trainer.accumulate_grad_batches": _at_least(1),
 }
