@@ -1,0 +1,89 @@
+"""Where a captioner looks while it writes a word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+
+from rococap.data.image import read, to_rgb
+from rococap.metrics.base import FloatArray
+from rococap.metrics.facts import mentions
+from rococap.models.base import Captioner
+from rococap.types import Example, Processor
+
+_BATCH = 32
+_PLAIN = {"there", "this", "that", "with", "from", "shows", "showing", "demonstrates", "demonstrating", "image"}
+_HEAT = np.array([255.0, 90.0, 0.0])  # orange, which no radiograph is
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Of one caption: how much of each token's attention lies on each patch, `tokens [tokens, rows, columns]`."""
+
+    caption: str
+    tokens: FloatArray
+    processor: Processor
+
+    def at(self, start: int, end: int) -> FloatArray | None:
+        """Attention `[rows, columns]` of the word `caption[start:end]`, mean over its tokens, summing to 1.
+
+        None beyond the tokens that the decoder can take.
+        """
+        first, last = (self._tokens_in(text) for text in (self.caption[:start].rstrip(), self.caption[:end]))
+        if first >= last:
+            return None
+        weights = self.tokens[first:last].mean(axis=0)
+        return np.asarray(weights / weights.sum())
+
+    def _tokens_in(self, text: str) -> int:
+        return len(self.processor.tokens(text, len(self.tokens))[0]) - 1  # without the end token
+
+
+def can_attend(captioner: Captioner) -> bool:
+    """Whether the architecture has cross-attention to show."""
+    return type(captioner).attend is not Captioner.attend
+
+
+def attention(captioner: Captioner, examples: Sequence[Example], captions: Sequence[str]) -> Iterator[Attention]:
+    """The attention of each caption over its image, in fp32 on the captioner's device."""
+    processor = captioner.processor
+    device = next(captioner.parameters()).device
+    for start in range(0, len(examples), _BATCH):
+        texts = list(captions[start : start + _BATCH])
+        pixels = np.stack([processor.pixels(read(e.image)) for e in examples[start : start + _BATCH]])
+        with torch.inference_mode():
+            features = captioner.eval().encode(torch.from_numpy(pixels).to(device))
+            maps = captioner.attend(features, texts).float().cpu().numpy()
+        rows = round((maps.shape[-1] * processor.image_size[0] / processor.image_size[1]) ** 0.5)
+        for text, found in zip(texts, maps.reshape(*maps.shape[:2], rows, -1), strict=True):
+            yield Attention(text, found, processor)
+
+
+def telling_words(seen: Attention, with_facts: bool, count: int = 4) -> list[tuple[str, FloatArray]]:
+    """Some words with their maps: those that state facts, or else long ones that look least where the others do."""
+    caption = seen.caption
+    if with_facts:
+        spans = [(m.start, m.end) for m in mentions(caption) if m.fact in ("kind", "size", "side", "place")]
+    else:
+        words = re.finditer(r"[^\W\d_][\w-]{3,}", caption)
+        spans = [word.span() for word in words if word.group().lower() not in _PLAIN]
+    maps = {span: weights for span in spans if (weights := seen.at(*span)) is not None}
+    if not with_facts and maps:
+        mean = np.mean(list(maps.values()), axis=0)
+        own = sorted(maps, key=lambda span: -float(np.abs(maps[span] - mean).sum()))
+        maps = {span: maps[span] for span in sorted(own[:count])}
+    return [(caption[start:end], weights) for (start, end), weights in list(maps.items())[:count]]
+
+
+def heat(image: Image.Image, weights: FloatArray, side: int = 150) -> Image.Image:
+    """The image, at most `side` pixels, with a word's attention over it; the strongest patch is the most orange."""
+    small = to_rgb(image)
+    small.thumbnail((side, side))
+    smooth = Image.fromarray(weights.astype(np.float32)).resize(small.size, Image.Resampling.BICUBIC)
+    cover = 0.7 * np.clip(np.asarray(smooth) / weights.max(), 0, 1)[..., None]
+    return Image.fromarray((np.asarray(small) * (1 - cover) + _HEAT * cover).astype(np.uint8))

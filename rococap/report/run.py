@@ -1,0 +1,165 @@
+"""`report.html`: one run on one page, drawn from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from rococap.models.base import Captioner
+from rococap.predictions import read_predictions
+from rococap.records import RunFolder
+from rococap.report.finding import on_finding
+from rococap.report.gallery import Shown, choose, gallery
+from rococap.report.page import page, table
+from rococap.report.plots import by_part, curves, distributions
+from rococap.report.samples import samples
+from rococap.results import FILE, OTHERS, Row, per_sample_file, read_per_sample, read_results
+from rococap.slices import LEAST, slices
+from rococap.types import Example, Prediction, Split
+
+_LEAD = Markup(
+    "<strong class='warning'>Not for clinical use.</strong> Captions that a model makes may be wrong in any detail. "
+    "Split {}, {} images; the best checkpoint is {}, of {} {:.4f}."
+)
+_GUARDS = {
+    "unique_ratio": "different captions per caption",
+    "repetition": "words in the longest phrase that a caption says twice, 95th percentile",
+    "length_limit": "share of captions that were cut at the most tokens allowed",
+    "length_ratio": "mean words of a caption over those of a reference",
+    "common_share": "share equal to the most common training caption",
+}
+Section = tuple[str, Markup]
+
+
+def report(
+    folder: RunFolder, split: Split, examples: Sequence[Example], captioner: Captioner | None
+) -> dict[str, Path]:
+    """Write the page of a split that was captioned, and for test `samples.png`; gives the files by name.
+
+    Args:
+        examples: the split's images, in any order.
+        captioner: with the weights that captioned, for heat maps; without one the page has none.
+    """
+    predictions = read_predictions(folder.path / "predictions" / f"{split}.jsonl")
+    path = folder.path / ("report.html" if split == "test" else f"report_{split}.html")
+    state = folder.state
+    checkpoint, monitor, best = state["best_checkpoint"], state["monitor"], state["best_score"]
+    lead = _LEAD.format(split, f"{len(predictions):,}", checkpoint, monitor, best)
+    content = page(str(folder.config.name), lead, _sections(folder, split, predictions, examples, captioner))
+    path.write_text(content, encoding="utf-8")
+    return {"report": path, **({"samples": samples(folder, examples)} if split == "test" else {})}
+
+
+def _sections(
+    folder: RunFolder,
+    split: Split,
+    predictions: Sequence[Prediction],
+    examples: Sequence[Example],
+    captioner: Captioner | None,
+) -> Iterator[Section]:
+    file = folder.path / FILE
+    rows = [row for row in (read_results(file) if file.is_file() else []) if row.split == split]
+    scores = read_per_sample(folder.path / per_sample_file(split)) if rows else {}
+    names = list(next(iter(scores.values()), {}))
+    monitored = str(folder.state["monitor"]).removeprefix("val/")
+    metric = monitored if monitored in names else next(iter(names), "")
+    if rows:
+        yield "Scores", _scores(rows)
+    yield "Guards", _guards(folder.state.get("guards", {}).get(split, []))
+    if rows:
+        yield "Where it is good", _parts(rows, metric, predictions)
+        columns = {name: [scores[p.id][name] for p in predictions] for name in names}
+        yield "Scores of single images", _grid(distributions(columns))
+    yield "Training", _grid(curves(folder.metrics(), names))
+    images = {example.id: example for example in examples}
+    shown = [Shown(images[p.id], p, scores.get(p.id, {})) for p in predictions]
+    if captioner is not None and (looks := _looks(captioner, shown)):
+        yield "Does it look at the finding?", looks
+    yield f"Images{f', by {metric}' if metric else ''}", gallery(choose(shown, metric), captioner)
+    yield (
+        "Recipe",
+        Markup("<details><summary>config.yaml</summary><pre>{}</pre></details>").format(
+            (folder.path / "config.yaml").read_text(encoding="utf-8")
+        ),
+    )
+
+
+def _scores(rows: Sequence[Row]) -> Markup:
+    found = {(row.system, row.metric): row for row in rows if row.slice == "all"}
+    others = [system for system in OTHERS if any(other == system for other, _ in found)]
+    lines = []
+    for (system, name), row in found.items():
+        if system == "model" and not name.endswith(("_blind", "_gain")):
+            blind, gain = found.get((system, f"{name}_blind")), found.get((system, f"{name}_gain"))
+            beside = [_value(found.get((other, name))) for other in others]
+            lines.append([name, row.value, _ends(row), _value(blind), _value(gain), _ends(gain), *beside])
+    header = ["metric", "score", "95 % interval", "blind", "gain", "95 % interval", *others]
+    known = "".join(f" {system}: {OTHERS[system]}." for system in others)
+    signatures = {name: row.signature for (system, name), row in found.items() if system == "model"}
+    signed = [[name, text] for name, text in signatures.items() if not name.endswith(("_blind", "_gain"))]
+    return table(header, lines) + Markup(
+        "<p class='quiet'>Intervals are 95 % bootstrap intervals over images. Blind: the same captions given to other "
+        "images. Gain: score over blind; a model that does not look has none.{}</p>"
+        "<details><summary>Signatures: how each score was made</summary>{}</details>"
+    ).format(known, table(["metric", "signature"], signed))
+
+
+def _guards(guards: Sequence[Mapping[str, Any]]) -> Markup:
+    lines = []
+    for guard in guards:
+        kind, verdict = ("warning", guard["warning"]) if guard["warning"] else ("right", "in bounds")
+        name = Markup("{}<br><code>{}</code>").format(_GUARDS[guard["name"]], guard["name"])
+        lines.append([name, guard["value"], Markup("<span class='{}'>{}</span>").format(kind, verdict)])
+    return table(["of all captions", "value", ""], lines)
+
+
+def _parts(rows: Sequence[Row], metric: str, predictions: Sequence[Prediction]) -> Markup:
+    parts = {row.slice: row.n for row in rows if row.slice != "all"}
+    values = {(row.slice, row.metric): row.value for row in rows}
+    names = [row.metric for row in rows if row.slice == next(iter(parts), None)]
+    lines = [[part, n, *(values[part, name] for name in names)] for part, n in parts.items()]
+    small = [f"{name} ({len(images)})" for name, images in slices(predictions).items() if len(images) < LEAST]
+    listed = ", ".join(small[:12]) + " ..." * (len(small) > 12)
+    left_out = f" Left out, with fewer than {LEAST}: {listed}." if small else ""
+    note = Markup(
+        "<p class='quiet'>Parts of at least {} images, with 95 % intervals; the dotted line is the whole split. CIDEr "
+        "takes its document frequencies from the whole split.{}</p>"
+    ).format(LEAST, left_out)
+    drawn = _grid(by_part(rows, metric)) + table(["part", "images", *names], lines) if parts else Markup("")
+    return drawn + note
+
+
+def _looks(captioner: Captioner, shown: Sequence[Shown]) -> Markup:
+    """Of the phantom, whose findings' places are known; nothing for other data."""
+    found = on_finding(captioner, [one.example for one in shown], [one.prediction.prediction for one in shown])
+    if not found:
+        return Markup("")
+    lines = [[one.fact, one.images, one.share, _range(one.low, one.high), one.area, one.elsewhere] for one in found]
+    kind = next((one for one in found if one.fact == "kind"), found[0])
+    header = ["word that says the", "images", "on the finding", "95 % interval", "area", "on findings of others"]
+    said = Markup("<p>The word that says the {} has {:.1%} of its attention on the finding: {:.1f} times chance.</p>")
+    note = Markup(
+        "<p class='quiet'>Share of a word's attention that lies on the finding, whose place the phantom knows. By "
+        "chance it would be the finding's share of the image's area; by looking only where findings usually are, "
+        "what lies on the findings of other images of the modality.</p>"
+    )
+    return said.format(kind.fact, kind.share, kind.share / kind.area) + table(header, lines) + note
+
+
+def _grid(plots: Sequence[Markup]) -> Markup:
+    return Markup("<div class='plots'>{}</div>").format(Markup("").join(plots))
+
+
+def _value(row: Row | None) -> float | str:
+    return "" if row is None else row.value
+
+
+def _ends(row: Row | None) -> str:
+    return "" if row is None or row.ci_low is None or row.ci_high is None else _range(row.ci_low, row.ci_high)
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:.4f}\N{NO-BREAK SPACE}..\N{NO-BREAK SPACE}{high:.4f}"
