@@ -134,4 +134,4 @@ def _fine(thumbnails: np.ndarray) -> np.ndarray:
     np.add.at(mean, (np.arange(SIDE)[:, None], places), 0.2)
     values = thumbnails.astype(np.float32)
     fine: np.ndarray = values - mean @ values @ mean.T
-    return fine.reshape(len(values), -1)
+    return fine.reshape(len(values), SIDE * SIDE)
