@@ -19,16 +19,22 @@ def main() -> None:
     console = Console()
 
     from rococap.compare.comparison import compare
+    from rococap.compare.growth import described, growths
     from rococap.compare.tables import legend, terminal_tables, write_csv, write_markdown
+    from rococap.report.compare import compare_page
 
     with console.status("reading runs"):
         comparison = compare(places)
     for table in terminal_tables(comparison, console):
         console.print(table)
-    console.print(legend(comparison), *comparison.notes, sep="\n", style="dim", markup=False, highlight=False)
-    write_csv(places[0] / "compare.csv", comparison)
-    write_markdown(places[0] / "compare.md", comparison)
-    console.print(f"{places[0] / 'compare.csv'}", soft_wrap=True)
+    curves = [described(growth) for growth in growths(comparison, comparison.metrics[0])]
+    said = [legend(comparison), *comparison.notes, *curves]
+    console.print(*said, sep="\n", style="dim", markup=False, highlight=False)
+    first = places[0]
+    write_csv(first / "compare.csv", comparison)
+    write_markdown(first / "compare.md", comparison)
+    (first / "compare.html").write_text(compare_page(comparison, ", ".join(map(str, places))), encoding="utf-8")
+    console.print(f"{first / 'compare.html'}", soft_wrap=True)
 
 
 if __name__ == "__main__":

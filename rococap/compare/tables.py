@@ -34,13 +34,24 @@ def legend(comparison: Comparison) -> str:
     )
 
 
+def columns(comparison: Comparison, form: Callable[[Score], str]) -> list[Column]:
+    """The axes and how many runs there are, then scores in some form, then costs."""
+    found = [(axis, _axis(comparison, axis)) for axis in comparison.axes]
+    found.append(("runs", [str(len(setting.runs)) for setting in comparison.settings]))
+    found += [
+        (name, [form(scores[name]) if name in scores else "" for scores in comparison.scores])
+        for name in comparison.metrics
+    ]
+    return found + _costs(comparison)
+
+
 def terminal_tables(comparison: Comparison, console: Console) -> Iterator[Table]:
     """One table, or where the terminal is too narrow several with the same first columns, and what is to be said."""
-    names = [(axis, _axis(comparison, axis)) for axis in comparison.axes] + [("runs", _counts(comparison))]
-    columns = [(name, _scores(comparison, name, _two_lines)) for name in comparison.metrics] + _costs(comparison)
+    every = columns(comparison, _two_lines)
+    names, rest = every[: len(comparison.axes) + 1], every[len(comparison.axes) + 1 :]
     unbounded = console.options.update(width=10_000)
     shown_now: list[Column] = []
-    for column in columns:
+    for column in rest:
         wider = _table(names, [*shown_now, column])
         if shown_now and Measurement.get(console, unbounded, wider).maximum > console.width:
             yield _table(names, shown_now)
@@ -65,9 +76,7 @@ def write_csv(path: Path, comparison: Comparison) -> None:
 
 def write_markdown(path: Path, comparison: Comparison) -> None:
     """A table for a document, the runs that are left out, and what a reader should know."""
-    columns = [(axis, _axis(comparison, axis)) for axis in comparison.axes] + [("runs", _counts(comparison))]
-    columns += [(name, _scores(comparison, name, _one_line)) for name in comparison.metrics] + _costs(comparison)
-    rows = zip(*([heading, "---", *cells] for heading, cells in columns), strict=True)
+    rows = zip(*([heading, "---", *cells] for heading, cells in columns(comparison, _one_line)), strict=True)
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     said = [legend(comparison).replace("* best", "**bold**: best"), "", *(f"- {note}" for note in comparison.notes)]
     said += [f"- left out: {run.label}: {reason}" for run, reason in comparison.left_out]
@@ -101,14 +110,6 @@ def _guards(comparison: Comparison) -> list[str]:
 
 def _axis(comparison: Comparison, axis: str) -> list[str]:
     return [shown(setting.values[axis]) if axis in setting.values else "" for setting in comparison.settings]
-
-
-def _counts(comparison: Comparison) -> list[str]:
-    return [str(len(setting.runs)) for setting in comparison.settings]
-
-
-def _scores(comparison: Comparison, name: str, form: Callable[[Score], str]) -> list[str]:
-    return [form(scores[name]) if name in scores else "" for scores in comparison.scores]
 
 
 def _one_line(score: Score) -> str:

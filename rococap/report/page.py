@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
@@ -39,16 +40,17 @@ def template(name: str) -> Template:
     return Environment(loader=loader, autoescape=True, undefined=StrictUndefined).get_template(f"{name}.html")
 
 
-def chart(figure: Figure, height: int = 380) -> Markup:
-    """A plot that can be zoomed and pointed at, as wide as the page; `height` in pixels."""
-    figure.update_layout(
-        template="plotly_white",
-        colorway=COLOURS,
-        height=height,
-        margin={"l": 56, "r": 16, "t": 40, "b": 48},
-        font={"family": "system-ui, sans-serif", "size": 13},
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
-    )
+def chart(figure: Figure, height: int = 380, **layout: Any) -> Markup:
+    """A plot that can be zoomed and pointed at, as wide as the page; `height` in pixels; `layout` is Plotly's."""
+    usual: dict[str, Any] = {
+        "template": "plotly_white",
+        "colorway": COLOURS,
+        "height": height,
+        "margin": {"l": 56, "r": 16, "t": 40, "b": 48},
+        "font": {"family": "system-ui, sans-serif", "size": 13},
+        "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+    }
+    figure.update_layout(usual | layout)
     settings = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
     return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=settings))
 
