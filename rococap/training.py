@@ -65,6 +65,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) ->
     data.examples("valid")  # images and tokens are made ready before anything runs
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(table(parts))
+    folder.note(trainable_parameters=sum(part.trainable for part in parts))
     augment = build(cfg.augment)
     if augment is not None:
         _show(augment, data, folder)
