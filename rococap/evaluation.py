@@ -26,6 +26,7 @@ from rococap.predictions import PredictionWriter, read_predictions
 from rococap.records import RunFolder
 from rococap.results import FILE, Row, read_results, write_per_sample, write_results
 from rococap.scored import score_predictions
+from rococap.statistics import keep
 from rococap.types import Example, Prediction, Source, Split
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric], 
     scored = score_predictions(metrics, predictions, split)
     rows = scored.rows() + scored.slice_rows()
     write_per_sample(folder.path, split, [p.id for p in predictions], scored.per_sample())
+    keep(folder.path, split, {key: statistics[0] for key, statistics in scored.statistics.items()})
     file = folder.path / FILE
     others = [row for row in (read_results(file) if file.is_file() else []) if row.split != split]
     write_results(file, others + rows)
