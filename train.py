@@ -25,10 +25,10 @@ def main(cfg: DictConfig) -> float:
     folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
     if not folder.finished:
         with sitting(folder) as clock:
-            from rococap.report.samples import samples  # these import torch: only once the folder is known to be right
+            from rococap.report.run import report  # these import torch: only once the folder is known to be right
             from rococap.training import train
 
-            train(cfg, folder, clock, samples)
+            train(cfg, folder, clock, report)
     show(folder)
     return folder.best_score
 

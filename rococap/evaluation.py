@@ -35,9 +35,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Draws the pages of a split that was captioned, by the captioner given, and gives the files by name.
+Report = Callable[[RunFolder, Split, Sequence[Example], Captioner], Mapping[str, Path]]
 
-def evaluate(run: Path, split: Split) -> list[Row]:
+
+def evaluate(run: Path, split: Split, report: Report | None = None) -> list[Row]:
     """Caption a split anew with a run's best checkpoint, by the run's own recipe, and score it.
+
+    Args:
+        report: draws its pages; handed in, since pages stand above this.
 
     Raises:
         UserError: the folder is no run's, or has no checkpoint yet.
@@ -45,8 +51,12 @@ def evaluate(run: Path, split: Split) -> list[Row]:
     folder = RunFolder(run)
     cfg = folder.config
     captioner = best_captioner(folder)
-    caption_split(captioner, build_data(cfg, build(cfg.data.source), captioner), split, folder, cfg)
-    return score_split(folder, split, build(cfg.metrics), watch(captioner, folder))
+    data = build_data(cfg, build(cfg.data.source), captioner)
+    caption_split(captioner, data, split, folder, cfg)
+    rows = score_split(folder, split, build(cfg.metrics), watch(captioner, folder))
+    if report is not None:
+        report(folder, split, data.examples(split), captioner)
+    return rows
 
 
 def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, str | UnreadableImage]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mode
 
@@ -28,21 +28,18 @@ from rococap.optim import refuse_paged
 from rococap.precision import device_type
 from rococap.records import Clock, RunFolder
 from rococap.results import Row
-from rococap.types import Example
 
 console = Console()
 _SHOWN = 6  # images, and draws of each
 
-Picture = Callable[[RunFolder, Sequence[Example]], Path]
 
-
-def train(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) -> None:
+def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.Report) -> None:
     """Train, caption and score by a composed recipe, or go on where the folder's run stopped.
 
     Args:
         folder: claimed by this process.
         clock: of this sitting.
-        picture: draws a finished run's test captions and gives the file; handed in, since pages stand above this.
+        report: draws the run's page and samples.png; handed in, since pages stand above this.
 
     Raises:
         UserError: what the user can mend.
@@ -95,7 +92,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, picture: Picture) ->
     evaluation.caption_split(captioner, data, "test", folder, cfg)
     rows = evaluation.score_split(folder, "test", build(cfg.metrics), evaluation.watch(captioner, folder))
     folder.note(peak_memory=peak_memory(device))
-    _summarise(trainer, rows, picture(folder, data.examples("test")))
+    _summarise(trainer, rows, report(folder, "test", data.examples("test"), captioner))
 
 
 def _show(augment: Augment, data: CaptionData, folder: RunFolder) -> None:
@@ -106,12 +103,16 @@ def _show(augment: Augment, data: CaptionData, folder: RunFolder) -> None:
     sheet(augment, first, _SHOWN).save(folder.path / "augment.png")
 
 
-def _summarise(trainer: pl.Trainer, rows: list[Row], picture: Path) -> None:
-    """Hand the final scores and the picture to the loggers."""
+def _summarise(trainer: pl.Trainer, rows: list[Row], pages: Mapping[str, Path]) -> None:
+    """Hand the model's final scores and the pages to the loggers."""
+    scores = {f"{row.split}/{row.metric}": row.value for row in rows if (row.system, row.slice) == ("model", "all")}
     for logger in trainer.loggers:
-        logger.log_metrics({f"{row.split}/{row.metric}": row.value for row in rows}, step=trainer.global_step)
+        logger.log_metrics(scores, step=trainer.global_step)
         if isinstance(logger, WandbLogger):
-            logger.log_image("samples", [str(picture)])
+            logger.log_image("samples", [str(pages["samples"])])
+            import wandb
+
+            logger.experiment.log({"report": wandb.Html(str(pages["report"]), inject=False)})
         logger.finalize("success")
 
 

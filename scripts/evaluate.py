@@ -12,7 +12,7 @@ from rococap.types import SPLITS
 
 @user_errors()
 def main() -> None:
-    """Writes predictions/<split>.jsonl and the split's rows of evaluation_results.csv into the run's folder."""
+    """Writes the split's captions, scores and report into the run's folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a run's folder, such as multirun/NAME")
     parser.add_argument("--split", choices=SPLITS, default="test")
@@ -21,9 +21,10 @@ def main() -> None:
 
     from rococap.evaluation import evaluate
     from rococap.records import RunFolder, show_warnings
+    from rococap.report.run import report
     from rococap.results import show_table
 
-    rows = evaluate(arguments.run, arguments.split)
+    rows = evaluate(arguments.run, arguments.split, report)
     if rows:
         show_table(rows)
     show_warnings(RunFolder(arguments.run))
