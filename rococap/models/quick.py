@@ -29,7 +29,7 @@ class Dropout(nn.Dropout):
         """`input` with a share `p` of its values set to 0 and the others divided by 1 - p."""
         if not self.training or self.p == 0 or input.device.type != "cpu":
             return super().forward(input)
-        kept: Tensor = _Masked.apply(input, self.p)
+        kept: Tensor = _Masked.apply(input, self.p)  # type: ignore[no-untyped-call]
         return kept
 
 
@@ -47,6 +47,6 @@ class _Masked(torch.autograd.Function):
         return (values * keep).mul_(context.scale)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (keep,) = context.saved_tensors
         return (gradient * keep).mul_(context.scale), None
