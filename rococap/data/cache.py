@@ -83,7 +83,7 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
+        reason = error.strerror or f"the disk is full: {error}"  # numpy gives no errno where it could write but a part
         raise UserError(
-            f"{path} cannot be written ({error.strerror}).\n"
-            "Free some space, or choose another disk with ROCOCAP_CACHE=DIR."
+            f"{path} cannot be written ({reason}).\nFree some space, or choose another disk with ROCOCAP_CACHE=DIR."
         ) from error

@@ -1,11 +1,15 @@
-"""A processor as models bring it, without a model: for tests of the data."""
+"""A processor as models bring it, without a model, and images without a dataset: for tests of the data."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+
+from rococap.data.image import BytesImage
+from rococap.types import Example
 
 
 @dataclass(frozen=True)
@@ -23,3 +27,14 @@ class Words:
     def tokens(self, caption: str, limit: int) -> tuple[list[int], bool]:
         words = [len(word) for word in caption.split()]
         return [*words[: limit - 1], 0], len(words) >= limit
+
+
+def noises(count: int, side: int = 24) -> list[Example]:
+    """Small images of noise, all different."""
+    rng = np.random.default_rng(0)
+    examples = []
+    for number in range(count):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (side, side), dtype=np.uint8)).save(file, "PNG")
+        examples.append(Example(str(number), BytesImage(file.getvalue(), f"noise {number}"), ("text",)))
+    return examples

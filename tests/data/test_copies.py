@@ -51,7 +51,7 @@ def test_different_images_are_no_copies_even_of_one_patient(thumbnails):
     [
         {"quality": 30},
         {"quality": 75, "size": 0.5},
-        {"quality": 75, "size": 1.7},
+        {"quality": 75, "size": 1.3},
         {"quality": 90, "brightness": 1.1},
         {"quality": 90, "brightness": 0.85},
         {"quality": 70, "size": 0.6, "brightness": 1.07},
