@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 
 from rococap.environment import peak_memory
-from rococap.records import Clock, RunFolder
+from rococap.records import Clock, RunFolder, monitored, sign
 
 log = logging.getLogger(__name__)
 
@@ -65,3 +65,16 @@ def checkpoints(folder: RunFolder) -> ModelCheckpoint:
         # Killed before last.ckpt was written, a run repeats the epoch: the checkpoint takes the place of the old one.
         enable_version_counter=False,
     )
+
+
+def early_stopping(monitor: str, metrics: list[str], patience: int, min_delta: float) -> EarlyStopping:
+    """Ends a run that does not get better.
+
+    Args:
+        monitor: as in the recipe; auto is what decides on the best checkpoint.
+        metrics: names of those in the recipe.
+        patience: epochs without a better value.
+        min_delta: what counts as better.
+    """
+    monitor = monitored(monitor, metrics)
+    return EarlyStopping(monitor, min_delta, patience, mode="max" if sign(monitor) > 0 else "min")

@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,12 @@ def environment(conf: Path, device: str, data: str) -> dict[str, Any]:
     }
 
 
+@cache
 def digests(conf: Path) -> dict[str, str]:
-    """What tells whether the code of this package, and the config files of a folder, have changed."""
+    """What tells whether the code of this package, and the config files of a folder, have changed.
+
+    Read once: code that is changed while a process runs is not the code that it runs.
+    """
     return {"code": _digest(Path(__file__).parent, "*.py"), "conf": _digest(conf, "*.yaml")}
 
 

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,13 @@ class RunFolder:
         with temporary.open("w", newline="", encoding="utf-8") as stream:
             csv.writer(stream).writerows(lines)
         temporary.replace(self.path / "metrics.csv")
+
+
+def monitored(monitor: str, metrics: Container[str]) -> str:
+    """What the best checkpoint has the best value of: auto is val/cider where that is measured, else val/loss."""
+    if monitor != "auto":
+        return monitor
+    return "val/cider" if "cider" in metrics else "val/loss"
 
 
 def sign(monitor: str) -> int:

@@ -26,7 +26,7 @@ from rococap.models.export import export
 from rococap.module import CaptionModule
 from rococap.optim import refuse_paged
 from rococap.precision import device_type
-from rococap.records import Clock, RunFolder
+from rococap.records import Clock, RunFolder, monitored
 from rococap.results import Row
 
 console = Console()
@@ -66,7 +66,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     augment = build(cfg.augment)
     if augment is not None:
         _show(augment, data, folder)
-    monitor = cfg.monitor if cfg.monitor != "auto" else ("val/cider" if "cider" in cfg.metrics else "val/loss")
+    monitor = monitored(cfg.monitor, cfg.metrics)
     module = CaptionModule(
         captioner,
         optimizer,

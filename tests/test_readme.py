@@ -34,6 +34,9 @@ COMPOSED = [
     "python train.py data.root=DIR",
     "python train.py data.root=DIR data.fraction=0.1 trainer.max_epochs=6 name=first",
     "python train.py -m data.root=DIR lora.rank=4,8,16 data.fraction=0.01,0.1,1",
+    "python train.py -m name=ranks lora.rank=4,8,16 seed=0,1",
+    "python train.py sweep=lora_rank",
+    "python train.py sweep=search name=search",
     "python train.py data=rocov2_hub",
     "python scripts/prepare.py data=rocov2 data.root=DIR",
 ]
@@ -45,6 +48,7 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[schedulefree]"',
     'pip install -c constraints.txt -e ".[tensorboard]"',
     'pip install -c constraints.txt -e ".[imageclef]"',
+    'pip install -c constraints.txt -e ".[optuna]"',
 ]
 APART = ["lora=none", "optimizer=schedule_free"]  # words that do not go with every other
 OTHER = ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]

@@ -17,7 +17,7 @@ from rococap.types import UserError
 
 _SPECIAL = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}  # Hydra's own keys of a node
 _BUILT = ("model", "lora", "optimizer", "scheduler", "precision", "augment", "trainer")  # one object each
-_LISTED = ("metrics", "callbacks", "logger")  # any number of objects, by name
+LISTED = ("metrics", "callbacks", "logger")  # any number of objects, by name
 _HINTS = {"data.source": "choose a dataset, such as data=rocov2; data=base is what all of them share"}
 
 
@@ -137,7 +137,7 @@ def _untargeted(config: dict[str, Any]) -> Iterator[Problem]:
     nodes = [(name, config.get(name)) for name in _BUILT]
     if isinstance(data := config.get("data"), dict):
         nodes.append(("data.source", data.get("source")))
-    for group in _LISTED:
+    for group in LISTED:
         listed = config.get(group)
         nodes += [(f"{group}.{name}", node) for name, node in listed.items()] if isinstance(listed, dict) else []
     for path, node in nodes:

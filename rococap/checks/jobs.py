@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Override
@@ -12,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from rococap.checks.config import Problem, problems
+from rococap.checks.config import LISTED, Problem, problems
 from rococap.checks.origins import origin
 from rococap.checks.overrides import Groups, apply, choice_faults, is_choice
 from rococap.types import UserError
@@ -29,7 +30,7 @@ class Composer:
 
     def recipe(self, overrides: list[Override]) -> DictConfig:
         """The config of a job that was found to be right, without its `hydra` node."""
-        choices = [override for override in overrides if is_choice(override, self.groups)]
+        choices = self._choosing(overrides)
         cfg = self._compose([_line(choice) for choice in choices])
         for override in overrides:
             if override not in choices and (fault := apply(cfg, override, self.groups)) is not None:
@@ -38,7 +39,7 @@ class Composer:
 
     def job(self, overrides: list[Override]) -> tuple[DictConfig | None, list[Problem]]:
         """The config of a job with its `hydra` node, None where it can't be composed; and what is wrong in it."""
-        choices = [override for override in overrides if is_choice(override, self.groups)]
+        choices = self._choosing(overrides)
         faults = {_line(choice): list(choice_faults(choice, self.groups)) for choice in choices}
         found = [Problem(line, fault) for line, each in faults.items() for fault in each]
         chosen = [line for line, each in faults.items() if not each]
@@ -58,6 +59,22 @@ class Composer:
                 problem = problem._replace(fault=f"{problem.fault} ({file})" if file else problem.fault)
             found.append(problem)
         return cfg, found
+
+    def choices(self, overrides: list[Override]) -> dict[str, Any]:
+        """The choice of each config group, or list of choices, in a job that was found to be right."""
+        chosen = [_line(choice) for choice in self._choosing(overrides)]
+        single = {str(group): choice for group, choice in self._compose(chosen).hydra.runtime.choices.items()}
+        # Hydra tells of single choices only.
+        loader, line = self.groups.loader, [*chosen, *self.searchpath]
+        files = [str(d.config_path) for d in loader.compute_defaults_list(self.config_name, line, RunMode.RUN).defaults]
+        listed = {
+            group: [file.removeprefix(f"{group}/") for file in files if file.startswith(f"{group}/")]
+            for group in LISTED
+        }
+        return single | listed
+
+    def _choosing(self, overrides: list[Override]) -> list[Override]:
+        return [override for override in overrides if is_choice(override, self.groups)]
 
     def _compose(self, chosen: list[str], sets_hydra: bool = False) -> DictConfig:
         key = tuple(chosen)

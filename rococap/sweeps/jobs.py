@@ -57,15 +57,28 @@ class Jobs:
         A folder that has the same recipe by another name is taken in place of a new one: a grid that gets another axis
         runs only what is missing.
         """
-        overrides, problems = parse(list(words), self._composer.groups.loader)
-        if problems:
-            raise UserError("\n".join(map(str, problems)))
+        overrides = self.parsed(words)
         recipe = self._composer.recipe(overrides)
         folder = RunFolder(self.path / folder_name(overrides, swept))
         if not folder.begun:
             settings = weighty(recipe)
             folder = next((other for other, its in self._others if its == settings), folder)
         return Job(tuple(words), recipe, folder)
+
+    def recipe(self, words: Sequence[str]) -> DictConfig:
+        """What the words compose to."""
+        return self._composer.recipe(self.parsed(words))
+
+    def choices(self, words: Sequence[str]) -> dict[str, Any]:
+        """The choice of each config group that the words, and the files that they choose, lead to."""
+        return self._composer.choices(self.parsed(words))
+
+    def parsed(self, words: Sequence[str]) -> list[Override]:
+        """Words as Hydra reads them; raises UserError with all that can't be read."""
+        overrides, problems = parse(list(words), self._composer.groups.loader)
+        if problems:
+            raise UserError("\n".join(map(str, problems)))
+        return overrides
 
     @cached_property
     def _others(self) -> list[tuple[RunFolder, dict[str, Any]]]:

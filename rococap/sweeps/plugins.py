@@ -8,6 +8,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
+from rococap.sweeps.search import Search
 from rococap.sweeps.sweeper import Grid
 
 _PACKAGE = "hydra_plugins.rococap"  # Hydra takes sweepers from `hydra_plugins` only, by name; no such folder is needed
@@ -24,6 +25,6 @@ class GridConfig:
 def register_sweepers() -> None:
     """Put the grid in the place of Hydra's own, and let config files name the search."""
     plugins = Plugins.instance()  # which stores Hydra's own when it is first asked for
-    for sweeper in (Grid,):
+    for sweeper in (Grid, Search):
         plugins.class_name_to_class[f"{_PACKAGE}.{sweeper.__name__}"] = sweeper
     ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=GridConfig, provider="rococap")

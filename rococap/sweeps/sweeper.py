@@ -16,13 +16,12 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from rococap.changes import Ingredients, outdated, resolve
-from rococap.checks.overrides import axes, parse, values
+from rococap.checks.overrides import axes, values
 from rococap.claims import settle
 from rococap.cli import FAILED_JOBS, continue_command, going_on, stop_on_terminate, user_errors
 from rococap.folders import hold_sweep
 from rococap.sweeps.jobs import Job, Jobs
 from rococap.sweeps.summary import show_summary
-from rococap.types import UserError
 
 
 class JobSweeper(Sweeper):
@@ -52,21 +51,15 @@ class JobSweeper(Sweeper):
         with user_errors(), going_on(self.config.hydra):
             print(f"sweep folder: {self.path}; to go on after an interruption: {continue_command(self.config.hydra)}")
             params = [f"{key}={value}" for key, value in self.params.items()]
-            if not self.run(axes(self._parsed(params), self._parsed(arguments))):
+            if not self.run(axes(self.jobs.parsed(params), self.jobs.parsed(arguments))):
                 sys.exit(FAILED_JOBS)
-
-    def _parsed(self, words: Sequence[str]) -> list[Override]:
-        overrides, problems = parse(list(words), self.hydra_context.config_loader)
-        if problems:
-            raise UserError("\n".join(map(str, problems)))
-        return overrides
 
     @abstractmethod
     def run(self, overrides: list[Override]) -> bool:
         """Run a sweep over overrides, some of which have several values; gives whether every job finished."""
 
-    def launch(self, jobs: Sequence[Job]) -> None:
-        """Run those of the jobs that are not finished. Each keeps in its folder how it ended.
+    def missing(self, jobs: Sequence[Job]) -> list[Job]:
+        """Those of the jobs that are not finished, each once.
 
         Raises:
             UserError: what some were made of has changed, and on_change says to stop.
@@ -75,24 +68,26 @@ class JobSweeper(Sweeper):
         now = Ingredients(self.config.hydra)
         found = [each for job in jobs if (each := outdated(job.folder, job.recipe, now)) is not None]
         resolve(found, self.config.on_change)
-        missing = [job for job in jobs if not job.folder.finished]
-        if missing:
-            self.launcher.launch([job.overrides() for job in missing], initial_job_idx=self.launched)
-            self.launched += len(missing)
+        return [job for job in jobs if not job.folder.finished]
+
+    def launch(self, jobs: Sequence[Job]) -> None:
+        """Run jobs. Each keeps in its folder how it ended."""
+        if jobs:
+            self.launcher.launch([job.overrides() for job in jobs], initial_job_idx=self.launched)
+            self.launched += len(jobs)
 
 
 class Grid(JobSweeper):
     """Every combination of the values, in place of Hydra's basic sweeper."""
 
     def run(self, overrides: list[Override]) -> bool:
-        """Run the grid."""
+        """Run what is missing of the grid."""
         swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
         jobs = [self.jobs.job(words, swept) for words in itertools.product(*map(values, overrides))]
-        finished = [job for job in jobs if job.folder.finished]
-        if finished:
-            print(f"{len(finished)} of {len(jobs)} jobs are finished")
+        missing = self.missing(jobs)
+        print(f"{len(jobs)} jobs, {len(jobs) - len(missing)} of them finished before")
         try:
-            self.launch(jobs)
+            self.launch(missing)
         finally:
-            done = show_summary(jobs)
-        return done
+            finished = show_summary(jobs)
+        return finished

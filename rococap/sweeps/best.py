@@ -1,0 +1,65 @@
+"""The best run of a search as an experiment that can be run by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rococap.sweeps.jobs import Job, Jobs
+from rococap.sweeps.summary import best
+
+_LEFT_OUT = ("experiment", "sweep")  # what they choose and set is written out
+
+
+def write_best(path: Path, jobs: Sequence[Job], composed: Jobs) -> None:
+    """Write the best finished job as `experiment/best.yaml` into the sweep's folder; none has finished: nothing."""
+    folder = best([job.folder for job in jobs])
+    if folder is None:
+        return
+    job = next(job for job in jobs if job.folder == folder)
+    file = path / "experiment" / "best.yaml"
+    file.parent.mkdir(exist_ok=True)
+    said = f"{folder.state['monitor']} {folder.best_score:.4f} in {folder.path.name}"
+    lines = [
+        "# @package _global_",
+        f"# The best of {len({job.folder for job in jobs})} trials, {said}. Run it:",
+        f"#   python train.py --config-dir {path} experiment=best",
+    ]
+    temporary = file.with_suffix(".new")
+    temporary.write_text("\n".join(lines) + "\n" + OmegaConf.to_yaml(experiment(job, composed)), encoding="utf-8")
+    temporary.replace(file)
+
+
+def experiment(job: Job, composed: Jobs) -> DictConfig:
+    """The choices and settings in which a job differs from the starting recipe."""
+    start, chosen = composed.choices([]), composed.choices(job.words)
+    differ = {
+        group: choice
+        for group, choice in chosen.items()
+        if choice != start.get(group) and group not in _LEFT_OUT and not group.startswith("hydra/")
+    }
+    base = composed.recipe([f"{group}={_word(choice)}" for group, choice in differ.items()])
+    settings = _difference(OmegaConf.to_container(base), OmegaConf.to_container(job.recipe))
+    defaults = [{f"override /{group}": choice} for group, choice in differ.items()]
+    kept = {key: value for key, value in settings.items() if key not in {"name", "on_change"}}
+    return OmegaConf.create({"defaults": ["_self_", *defaults], **kept})
+
+
+def _difference(base: Any, other: Any) -> dict[str, Any]:
+    """What has to be merged into `base` to give `other`."""
+    found = {}
+    for key, value in other.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict):
+            if inner := _difference(base[key], value):
+                found[key] = inner
+        elif key not in base or base[key] != value:
+            found[key] = value
+    return found
+
+
+def _word(choice: Any) -> str:
+    """As it is written on a command line."""
+    return f"[{','.join(choice)}]" if isinstance(choice, list) else "null" if choice is None else str(choice)
