@@ -15,7 +15,7 @@ PACKAGE = ROOT / "rococap"
 LEVELS = (
     {"types", "phantom_words", "environment"},
     {"config", "cli", "data", "models", "metrics", "augment", "optim", "precision", "predictions", "folders"},
-    {"checks", "foreign", "results", "scaling", "slices"},
+    {"checks", "foreign", "results", "scaling", "slices", "submission"},
     {"records", "scored"},
     {"statistics"},
     {"changes", "module", "callbacks", "loggers"},

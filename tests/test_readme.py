@@ -27,6 +27,7 @@ SCRIPTS = {
     "python scripts/evaluate.py --run multirun/first --split test": "cider",
     "python scripts/caption.py --run multirun/first IMAGE...": "image.png\t",
     "python scripts/score.py multirun/first/predictions/test.jsonl --out scores": "meteor",
+    "python scripts/submit.py --run multirun/first --split test --out submission.zip": "5 captions",
 }
 SHOWN = {"python train.py --help": "data.fraction=0.1", "python train.py --cfg job": "max_epochs: 6"}
 SHOWN |= {"python scripts/prepare.py --caches list": "Caches in"}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rococap.data.layout import Layout, StoredImage
 from rococap.data.splits import Loaded, SplitSource
-from rococap.data.tables import ByName, bare_id, read_table
+from rococap.data.tables import ByName, bare_id, by_number, read_table
 from rococap.types import SPLITS, Concept, Example, Split, UserError
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class RocoV2(SplitSource):
         return layout.table(split, "captions") is not None or (split == "test" and bool(layout.images(split)[0]))
 
     def load(self, split: Split) -> Loaded:
-        """A split in its table's order. Without a table, as ImageCLEF gives its test images: all images, no captions.
+        """A split in its table's order. Without a table, as ImageCLEF gives test images: by number, without captions.
 
         Raises:
             UserError: the folder, a table, a column or all images of a split are missing, or a zip is damaged.
@@ -76,7 +76,7 @@ class RocoV2(SplitSource):
             )
         if table is None:
             log.warning("test: no captions file; its %s images can be captioned, not scored", f"{len(images):,}")
-            captions: dict[str, str] = dict.fromkeys(images, "")
+            captions: dict[str, str] = dict.fromkeys(sorted(images, key=by_number), "")
             problems: dict[str, list[str]] = {}
         else:
             captions, problems = _captions(table)

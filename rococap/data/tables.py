@@ -82,6 +82,11 @@ def bare_id(name: str) -> str:
     return stem if dot and f".{suffix.lower()}" in SUFFIXES else name
 
 
+def by_number(name: str) -> list[tuple[int, str]]:
+    """A key that sorts ids by the numbers in them, padded or not: `test_2` comes before `test_10`."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
 class ByName(Generic[T]):
     """Finds entries by id, also where one side pads the number at the end with zeros and the other does not."""
 

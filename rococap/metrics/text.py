@@ -17,9 +17,14 @@ _BREAKS = re.compile("[\0\n\r\v\f\x1c-\x1e\x85\u2028\u2029\ud800-\udfff]")
 _BARS = re.compile(r"\|{3,}")
 
 
+def one_line(text: str) -> str:
+    """The text with a blank for each line break, of any kind, and for what UTF-8 or C strings cannot hold."""
+    return _BREAKS.sub(" ", text)
+
+
 def clean_line(text: str) -> str:
-    """The text as one line that passes every scorer: line breaks become blanks, a run of bars is spaced out."""
-    return _BARS.sub(lambda bars: " ".join(bars.group()), _BREAKS.sub(" ", text))
+    """The text as one line that passes every scorer: a run of bars is spaced out, too."""
+    return _BARS.sub(lambda bars: " ".join(bars.group()), one_line(text))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,59 @@
+"""Write ImageCLEFmedical Caption's submission: submission.csv in a zip, checked as the site checks it.
+
+Takes a run's captions, `--run DIR --split test`, in the order of the run's dataset; or any file of captions,
+`PREDICTIONS --ids FILE`, where FILE is the official list: a table with a column ID.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rococap.cli import user_errors
+from rococap.foreign import load
+from rococap.submission import in_order, official_ids, write_submission
+from rococap.types import SPLITS, Split, UserError
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("predictions", type=Path, nargs="?", metavar="PREDICTIONS")
+    parser.add_argument("--run", type=Path, metavar="DIR", help="a run's folder, in place of PREDICTIONS")
+    parser.add_argument("--split", choices=SPLITS, default="test")
+    parser.add_argument("--ids", type=Path, metavar="FILE", help="the official list; a run's dataset where left out")
+    parser.add_argument("--out", type=Path, default=Path("submission.zip"))
+    arguments = parser.parse_args()
+    if (arguments.run is None) == (arguments.predictions is None):
+        parser.error("give --run DIR, or a file of captions")
+    if arguments.predictions and not arguments.ids:
+        parser.error("--ids FILE, the official list, is needed beside a file of captions")
+    return arguments
+
+
+@user_errors()
+def main() -> None:
+    """Read, order, check and write."""
+    arguments = parse_arguments()
+    ids = official_ids(arguments.ids) if arguments.ids else ids_of_run(arguments.run, arguments.split)
+    file = arguments.predictions or arguments.run / "predictions" / f"{arguments.split}.jsonl"
+    if arguments.run and not file.is_file():
+        raise UserError(
+            f"{file} is not there.\nMake it: python scripts/evaluate.py --run {arguments.run} --split {arguments.split}"
+        )
+    captions = in_order({p.id: p.prediction for p in load(file)}, ids)
+    write_submission(arguments.out, captions)
+    empty = sum(not caption for caption in captions.values())
+    print(f"{arguments.out}: {len(captions):,} captions" + (f", {empty:,} of them empty" if empty else ""))
+
+
+def ids_of_run(run: Path, split: Split) -> list[str]:
+    """The ids of a split of the run's dataset, in the dataset's order."""
+    from rococap.config import build
+    from rococap.records import RunFolder
+
+    return [example.id for example in build(RunFolder(run).config.data.source).examples(split)]
+
+
+if __name__ == "__main__":
+    main()
