@@ -35,15 +35,14 @@ def by_part(rows: Sequence[Row], metric: str) -> list[Markup]:
     plots = []
     for kind in dict.fromkeys(kind_of(row.slice) for row in parts):
         of_kind = [row for row in parts if kind_of(row.slice) == kind]
-        ends = [(row.ci_low or row.value, row.ci_high or row.value) for row in of_kind]
         points = Scatter(
             x=[f"{row.slice.partition('=')[2]}<br>({row.n:,})" for row in of_kind],
             y=[row.value for row in of_kind],
             mode="markers",
             marker={"size": 10},
             error_y={
-                "array": [high - row.value for row, (_, high) in zip(of_kind, ends, strict=True)],
-                "arrayminus": [row.value - low for row, (low, _) in zip(of_kind, ends, strict=True)],
+                "array": [0 if row.ci_high is None else row.ci_high - row.value for row in of_kind],
+                "arrayminus": [0 if row.ci_low is None else row.value - row.ci_low for row in of_kind],
             },
         )
         figure = Figure(points, layout={"yaxis": {"rangemode": "tozero"}})
