@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from rococap.folders import ASIDE
 from rococap.records import RunFolder
 from rococap.types import Split, UserError
 
@@ -141,12 +142,12 @@ def shown(value: Any) -> str:
 
 
 def _folders(place: Path) -> Iterator[Path]:
-    """Run folders at or below a place. Within a run there is no other, and nothing that looks like one counts."""
+    """Run folders at or below a place, without those that a later run has set aside; within a run there is no other."""
     for path, inside, files in os.walk(place):
         if {"config.yaml", "run.json"} <= set(files):
             inside.clear()
             yield Path(path)
-        inside[:] = [name for name in inside if not name.startswith(".")]
+        inside[:] = [name for name in inside if not name.startswith(".") and ASIDE not in name]
 
 
 def _read(path: Path, label: str) -> Run:
