@@ -51,7 +51,7 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[imageclef]"',
     'pip install -c constraints.txt -e ".[optuna]"',
 ]
-APART = ["lora=none", "optimizer=schedule_free"]  # words that do not go with every other
+APART = ["lora=none", "optimizer=schedule_free", "metrics=imageclef"]  # words that do not go with every other
 OTHER = ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
 
 
