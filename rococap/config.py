@@ -43,6 +43,7 @@ class RunConfig:
     on_change: str = MISSING  # stop, keep or rerun
     seed: int = MISSING
     monitor: str = MISSING
+    baselines: bool = MISSING  # score what the test captions are held against, see rococap.baselines
     features: str = MISSING  # of a frozen vision tower: auto keeps them in half precision, fp32, or off
     data: DataConfig = MISSING
     decoding: DecodingConfig = MISSING

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.progress import track
-from torch import Tensor
 
+from rococap.baselines import baseline_rows
+from rococap.building import best_captioner, build_data
+from rococap.captioning import captioning, encoding
 from rococap.config import build
 from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.metrics.base import Metric
 from rococap.metrics.guards import Watch
 from rococap.models.base import Captioner
-from rococap.module import Scorer, captioner_state
-from rococap.precision import Precision, device_type
+from rococap.module import Scorer
 from rococap.predictions import PredictionWriter, read_predictions
 from rococap.records import RunFolder
 from rococap.results import FILE, Row, read_results, write_per_sample, write_results
 from rococap.scored import score_predictions
 from rococap.statistics import keep
-from rococap.types import Example, Prediction, Source, Split
+from rococap.types import Example, Prediction, Split
 
 if TYPE_CHECKING:
     from rococap.data.datamodule import CaptionData
-    from rococap.data.features import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +51,7 @@ def evaluate(run: Path, split: Split, report: Report | None = None) -> list[Row]
     captioner = best_captioner(folder)
     data = build_data(cfg, build(cfg.data.source), captioner)
     caption_split(captioner, data, split, folder, cfg)
-    rows = score_split(folder, split, build(cfg.metrics), watch(captioner, folder))
+    rows = score_split(captioner, data, split, folder, cfg)
     if report is not None:
         report(folder, split, data.examples(split), captioner)
     return rows
@@ -78,91 +76,6 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
             yield image, caption(encode(pixels[None]))[0]
 
 
-def build_captioner(cfg: DictConfig) -> Captioner:
-    """The recipe's network, adapted as the recipe says, with the weights it starts from."""
-    torch.manual_seed(cfg.seed)  # new modules have the same random values in every process
-    captioner: Captioner = build(cfg.model)
-    build(cfg.precision).quantise(captioner, device_type(cfg.trainer.accelerator))
-    adapt: Callable[[Captioner], None] = build(cfg.lora, _convert_="all")
-    adapt(captioner)
-    return captioner
-
-
-def build_data(cfg: DictConfig, source: Source, captioner: Captioner) -> CaptionData:
-    """The recipe's dataset, as the captioner's processor wants it."""
-    from rococap.data.datamodule import CaptionData
-
-    settings = {key: cfg.data[key] for key in cfg.data if key not in {"source", "root"}}
-    return CaptionData(source, captioner.processor, seed=cfg.seed, encoder=kept_encoder(captioner, cfg), **settings)
-
-
-def kept_encoder(captioner: Captioner, cfg: DictConfig) -> Encoder | None:
-    """The vision tower, if what it makes of an image is the same in every epoch and may be kept."""
-    from rococap.data.features import Encoder
-
-    changing = {
-        "features=off": cfg.features == "off",
-        "the vision tower trains": captioner.tower_trains,
-        "images are augmented": build(cfg.augment) is not None,
-    }
-    if why := next((reason for reason, holds in changing.items() if holds), None):
-        log.info("features are computed anew in each epoch: %s", why)
-        return None
-    precision: Precision = build(cfg.precision)
-    arithmetic = precision.on(device_type(cfg.trainer.accelerator))
-    return Encoder(
-        key=hashlib.sha256(f"{captioner.tower_digest()} {arithmetic}".encode()).hexdigest(),
-        shape=captioner.features_shape,
-        dtype=np.float32 if cfg.features == "fp32" else np.float16,
-        encode=encoding(captioner, cfg),
-    )
-
-
-def best_captioner(folder: RunFolder) -> Captioner:
-    """A run's captioner with its best weights, in eval mode on the CPU."""
-    captioner = build_captioner(folder.config)
-    load_best(captioner, folder)
-    return captioner
-
-
-def load_best(captioner: Captioner, folder: RunFolder) -> None:
-    """Put the best checkpoint's weights into a captioner of the same recipe."""
-    checkpoint: dict[str, Any] = torch.load(folder.best_checkpoint(), map_location="cpu", weights_only=True)
-    captioner.load_trainable_state(captioner_state(checkpoint))
-    captioner.eval()
-
-
-def encoding(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], Tensor]:
-    """From `uint8 [batch, 3, height, width]` to features, on the recipe's device and in its precision."""
-    device = device_type(cfg.trainer.accelerator)
-    precision: Precision = build(cfg.precision)
-
-    def encode(pixel_values: Tensor) -> Tensor:
-        captioner.to(device).eval()
-        with torch.inference_mode(), precision.autocast(device):
-            return captioner.encode(pixel_values.to(device))
-
-    return encode
-
-
-def captioning(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], list[str]]:
-    """From features to captions, on the recipe's device, in its precision and by its decoding."""
-    device = device_type(cfg.trainer.accelerator)
-    precision: Precision = build(cfg.precision)
-
-    def caption(features: Tensor) -> list[str]:
-        captioner.to(device).eval()
-        with torch.inference_mode(), precision.autocast(device):
-            return captioner.generate(features.to(device).float(), **decoding(cfg))
-
-    return caption
-
-
-def decoding(cfg: DictConfig) -> dict[str, int]:
-    """The recipe's arguments of `Captioner.generate`."""
-    return {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams}
-
-
 def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> None:
     """Write `predictions/<split>.jsonl`, batch by batch."""
     encode, caption = encoding(captioner, cfg), captioning(captioner, cfg)
@@ -176,10 +89,11 @@ def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder:
                 file.write(Prediction(e.id, text, e.captions, e.concepts, e.attribution))
 
 
-def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric], watch: Watch) -> list[Row]:
+def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> list[Row]:
     """Score what `caption_split` wrote, into evaluation_results.csv and scores/; gives no row without references."""
+    metrics: dict[str, Metric] = build(cfg.metrics)
     predictions = read_predictions(folder.path / "predictions" / f"{split}.jsonl")
-    guards = watch([p.prediction for p in predictions], [p.references for p in predictions])
+    guards = watch(captioner, folder)([p.prediction for p in predictions], [p.references for p in predictions])
     folder.note(guards={**folder.state.get("guards", {}), split: [asdict(guard) for guard in guards]})
     if not metrics or not any(p.references for p in predictions):
         why = "the split has no captions" if metrics else "metrics=[]"
@@ -187,6 +101,7 @@ def score_split(folder: RunFolder, split: Split, metrics: Mapping[str, Metric], 
         return []
     scored = score_predictions(metrics, predictions, split)
     rows = scored.rows() + scored.slice_rows()
+    rows += baseline_rows(captioner, data, split, cfg) if cfg.baselines else []
     write_per_sample(folder.path, split, [p.id for p in predictions], scored.per_sample())
     keep(folder.path, split, {key: statistics[0] for key, statistics in scored.statistics.items()})
     file = folder.path / FILE
@@ -231,10 +146,3 @@ def scorer(cfg: DictConfig) -> Scorer | None:
     return lambda captions, examples: (
         score(metrics, captions, [e.captions for e in examples], [e.concepts for e in examples]).corpus
     )
-
-
-def recipe(cfg: DictConfig) -> dict[str, Any]:
-    """The resolved config as plain values."""
-    plain = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}

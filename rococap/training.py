@@ -14,9 +14,10 @@ from omegaconf import DictConfig
 from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
-from rococap import evaluation
+from rococap import building, evaluation
 from rococap.augment import Augment, sheet
 from rococap.callbacks import Records, checkpoints
+from rococap.captioning import decoding
 from rococap.changes import conf_folder
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
@@ -51,13 +52,13 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     optimizer = build(cfg.optimizer, _convert_="all")  # plain values: checkpoints hold them
     refuse_paged(optimizer, device)
     scorer = evaluation.scorer(cfg)
-    recipe = evaluation.recipe(cfg)
+    recipe = building.recipe(cfg)
     loggers = [logger(folder, recipe) for logger in build(cfg.logger).values()]
     source = build(cfg.data.source)
     source.examples("train")  # a missing dataset is said before a model is loaded
-    captioner = evaluation.build_captioner(cfg)
+    captioner = building.build_captioner(cfg)
     parts = audit(captioner)
-    data = evaluation.build_data(cfg, source, captioner)
+    data = building.build_data(cfg, source, captioner)
     folder.write_json("environment.json", environment(conf_folder(HydraConfig.get()), device, data.fingerprint))
     data.examples("valid")  # images and tokens are made ready before anything runs
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
@@ -72,7 +73,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
         optimizer,
         build(cfg.scheduler),
         evaluation.watched(scorer, evaluation.watch(captioner, folder)),
-        evaluation.decoding(cfg),
+        decoding(cfg),
         cfg.seed,
         augment,
     )
@@ -87,10 +88,10 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
         use_distributed_sampler=False,  # the data's own sampler shares batches out
     )
     trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
-    evaluation.load_best(captioner, folder)
+    building.load_best(captioner, folder)
     export(captioner, folder.path)
     evaluation.caption_split(captioner, data, "test", folder, cfg)
-    rows = evaluation.score_split(folder, "test", build(cfg.metrics), evaluation.watch(captioner, folder))
+    rows = evaluation.score_split(captioner, data, "test", folder, cfg)
     folder.note(peak_memory=peak_memory(device))
     _summarise(trainer, rows, report(folder, "test", data.examples("test"), captioner))
 

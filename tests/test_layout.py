@@ -18,7 +18,9 @@ LEVELS = (
     {"checks", "foreign", "results", "scaling", "slices", "submission"},
     {"records", "scored"},
     {"statistics"},
-    {"changes", "module", "callbacks", "loggers"},
+    {"changes", "module", "callbacks", "captioning", "loggers"},
+    {"building"},
+    {"baselines"},
     {"evaluation", "compare", "claims"},
     {"training", "report", "sweeps"},  # training is handed its picture from above, and knows no page
     {"train.py", "scripts"},

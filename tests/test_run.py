@@ -10,7 +10,7 @@ import pytest
 import torch
 from commands import BLOCK, ROOT, SMALL, start
 
-from rococap.evaluation import best_captioner, build_captioner
+from rococap.building import best_captioner, build_captioner
 from rococap.module import captioner_state
 from rococap.predictions import read_predictions
 from rococap.records import RunFolder

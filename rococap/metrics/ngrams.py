@@ -41,7 +41,8 @@ class Ngrams:
     def by_size(self, rows: IntArray, grams: IntArray, values: FloatArray | IntArray, total: int) -> FloatArray:
         """Sums `[total, 4]` of values over rows and n: `rows`, `grams` and `values` are `[entries]`."""
         places = rows * LONGEST + self.sizes[grams]
-        return np.asarray(np.bincount(places, values, total * LONGEST).reshape(total, LONGEST))
+        sums = np.bincount(places, values, total * LONGEST).astype(np.float64)  # of no entries at all, NumPy counts
+        return sums.reshape(total, LONGEST)
 
 
 def count(texts: Sequence[str], longest: int = LONGEST) -> tuple[Ngrams, IntArray]:

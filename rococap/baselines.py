@@ -1,0 +1,158 @@
+"""What a score is held against: captions by systems that did not learn, or did not look.
+
+base      the captioner before adaptation; none where its cross-attention is new, since then it knows nothing yet
+common    the most frequent training caption, for every image
+nearest   the caption of the training image whose features, averaged over positions, have the greatest cosine
+prior     what the trained captioner says of the mean of all training features, for every image
+
+All but the last are the same for every run of a sweep with the same data and base: they are computed once, and kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import mode
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from torch import Tensor
+from torch.nn import functional
+
+from rococap.building import build_captioner
+from rococap.captioning import captioning, encoding
+from rococap.config import build
+from rococap.data.cache import cache_folder, write_whole, writing
+from rococap.data.datamodule import CaptionData
+from rococap.metrics.base import Metric
+from rococap.models.base import Captioner
+from rococap.predictions import PredictionWriter, read_predictions
+from rococap.results import Row, read_results, write_results
+from rococap.scored import score_predictions
+from rococap.types import Example, Prediction, Split
+
+log = logging.getLogger(__name__)
+
+Reduce = Callable[[Tensor], Tensor]  # of features [batch, positions, width], to any number of rows
+
+FORMAT = "1"  # of what is kept; another number leaves older ones aside
+_BATCH = 64
+
+
+def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> list[Row]:
+    """Scores of all other systems on a split, without blind scores; none where it has no captions.
+
+    Args:
+        captioner: the trained one, for the prior.
+    """
+    metrics: dict[str, Metric] = build(cfg.metrics)
+    examples = data.examples(split)
+    if not metrics or not any(example.captions for example in examples):
+        return []
+    digest = hashlib.sha256(_key(captioner, data, cfg).encode()).hexdigest()
+    folder = cache_folder("baselines", digest[:16], split)
+    scorers = hashlib.sha256(OmegaConf.to_yaml(cfg.metrics, resolve=True).encode()).hexdigest()[:8]
+    kept = folder / f"scores-{scorers}.csv"
+    with writing(folder):  # a second run that needs the same waits for it here
+        systems = _systems(captioner, data, split, folder, cfg)
+        if not kept.is_file():
+            write_results(
+                kept, [row for name, captions in systems.items() for row in _score(metrics, captions, split, name)]
+            )
+        rows = read_results(kept)
+        mean = _mean_feature(captioner, data, folder, cfg)
+    if mean is None:
+        return rows
+    said = captioning(captioner, cfg)(mean[None])[0]
+    return rows + _score(metrics, _constant(examples, said), split, "prior")
+
+
+def _key(captioner: Captioner, data: CaptionData, cfg: DictConfig) -> str:
+    chosen = {name: cfg.data[name] for name in ("fraction", "subset_seed", "drop_leaks", "val_images", "max_tokens")}
+    parts = OmegaConf.to_container(OmegaConf.masked_copy(cfg, ["model", "precision", "decoding"]), resolve=True)
+    return json.dumps([FORMAT, data.fingerprint, captioner.tower_digest(), chosen, parts, cfg.trainer.accelerator])
+
+
+def _systems(
+    captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig
+) -> dict[str, list[Prediction]]:
+    """Captions of base, common and nearest; what is kept is read."""
+    makers = {"base": _base, "common": _common, "nearest": _nearest}
+    if captioner.new:
+        del makers["base"]
+    for name, make in makers.items():
+        if not (folder / f"{name}.jsonl").is_file():
+            with PredictionWriter(unfinished := folder / f"{name}.tmp") as file:
+                for prediction in make(captioner, data, split, cfg):
+                    file.write(prediction)
+            unfinished.replace(folder / f"{name}.jsonl")
+    return {name: read_predictions(folder / f"{name}.jsonl") for name in makers}
+
+
+def _base(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> Iterator[Prediction]:
+    base = build_captioner(cfg)
+    encode, caption = encoding(base, cfg), captioning(base, cfg)
+    loader = data.loader(split, cfg.decoding.batch_size)
+    captions: list[str] = []
+    for batch in track(loader, description=f"Captioning {split} before adaptation", total=len(loader)):
+        # Kept features are of a tower that does not train; pixels may belong to one that did.
+        captions += caption(encode(batch.pixel_values) if batch.features is None else batch.features)
+    yield from _said(data.examples(split), captions)
+
+
+def _common(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> Iterator[Prediction]:
+    yield from _constant(data.examples(split), mode(example.captions[0] for example in data.examples("train")))
+
+
+def _nearest(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> Iterator[Prediction]:
+    base = build_captioner(cfg) if captioner.tower_trains else captioner
+    train, asked = (_features(base, data, part, cfg, _direction) for part in ("train", split))
+    captions = [example.captions[0] for example in data.examples("train")]
+    nearest = torch.cat([(rows @ train.T).argmax(dim=1) for rows in torch.split(asked, 1024)])  # [images]
+    yield from _said(data.examples(split), [captions[index] for index in nearest.tolist()])
+
+
+def _direction(features: Tensor) -> Tensor:
+    return functional.normalize(features.mean(dim=1), dim=-1)  # [batch, width]
+
+
+def _mean_feature(captioner: Captioner, data: CaptionData, folder: Path, cfg: DictConfig) -> Tensor | None:
+    """float [positions, width]; None where the tower trains: then each run would have to encode all images again."""
+    if captioner.tower_trains:
+        log.info("no prior: the vision tower trains, so that features are not kept")
+        return None
+    file = folder / "mean_feature.npy"
+    if not file.is_file():
+        sums = _features(captioner, data, "train", cfg, lambda features: features.double().sum(dim=0, keepdim=True))
+        mean = (sums.sum(dim=0) / len(data.examples("train"))).float().numpy()
+        write_whole(file, lambda stream: np.save(stream, mean))
+    return torch.from_numpy(np.load(file))
+
+
+def _features(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig, reduce: Reduce) -> Tensor:
+    """Each batch's features reduced, one below the other, in the order of the examples; on the CPU."""
+    encode, loader = encoding(captioner, cfg), data.loader(split, _BATCH)
+    return torch.cat(
+        [
+            reduce((encode(batch.pixel_values) if batch.features is None else batch.features).float()).cpu()
+            for batch in track(loader, description=f"Reading the features of {split}", total=len(loader))
+        ]
+    )
+
+
+def _constant(examples: Sequence[Example], caption: str) -> list[Prediction]:
+    return list(_said(examples, [caption] * len(examples)))
+
+
+def _said(examples: Sequence[Example], captions: Sequence[str]) -> Iterator[Prediction]:
+    for e, caption in zip(examples, captions, strict=True):
+        yield Prediction(e.id, caption, e.captions, e.concepts, e.attribution)
+
+
+def _score(metrics: Mapping[str, Metric], captions: Sequence[Prediction], split: Split, system: str) -> list[Row]:
+    return score_predictions(metrics, captions, split, system, with_blind=False).rows()
