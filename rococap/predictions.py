@@ -82,6 +82,8 @@ def _parse(record: Any) -> Prediction:
         concepts = tuple(Concept(**concept) for concept in record.get("concepts", []))
     except TypeError as error:
         raise ValueError("concepts must be a list of objects with the keys cui, name, manual") from error
+    if not all(isinstance(text, str) for concept in concepts for text in (concept.cui, concept.name)):
+        raise ValueError("cui and name of a concept must be texts")
     return Prediction(
         id=_text(record, "id"),
         prediction=_text(record, "prediction"),

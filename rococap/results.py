@@ -176,8 +176,8 @@ def _require_one_signature(rows: Sequence[Row]) -> None:
 
 
 def _value(row: Row | None) -> str:
-    return "" if row is None else f"{row.value:.4f}"
+    return "" if row is None else f"{row.value:z.4f}"
 
 
 def _ends(row: Row | None) -> str:
-    return "" if row is None or row.ci_low is None else f"{row.ci_low:.3f}..{row.ci_high:.3f}"
+    return "" if row is None or row.ci_low is None else f"{row.ci_low:z.3f}..{row.ci_high:z.3f}"

@@ -72,19 +72,19 @@ def score_predictions(
     """Measure captions against their references. Blind scores of 10,000 captions take METEOR two minutes.
 
     Raises:
-        UserError: ids that have no reference, by name.
-        ValueError: a metric gives an image no number.
+        UserError: ids that have no reference, or to which a metric gives no number.
     """
     _require_references(predictions, split)
     orders = blind.orders(len(predictions)) if with_blind else np.arange(len(predictions))[None]
     texts, references, concepts = zip(*((p.prediction, p.references, p.concepts) for p in predictions), strict=True)
     measured = measure(metrics, texts, references, orders, concepts)
+    for key, statistics in measured.items():
+        _require_numbers(key, metrics[key].combine(statistics[0]), predictions, split)
     return Scored(split, system, predictions, metrics, measured)
 
 
 def _estimates(metric: Metric, statistics: FloatArray) -> Iterator[_Estimate]:
     """Of score, and with several orders blind score and gain, from statistics `[orders, images, k]`."""
-    metric.scores(statistics[0])  # raises where an image has no score
     values = blind.split(metric.combine(statistics.sum(axis=-2)))
     draws = blind.split(bootstrap(metric, statistics))
     for suffix, scores in values.items():
@@ -98,6 +98,15 @@ def _truth(metric: Metric, prediction: Prediction) -> tuple[str, ...]:
     if metric.truth == "concepts":
         return tuple(f"{concept.cui} {concept.name}" for concept in prediction.concepts)
     return prediction.references
+
+
+def _require_numbers(key: str, scores: FloatArray, predictions: Sequence[Prediction], split: str) -> None:
+    wrong = [p.id for p, numbers in zip(predictions, np.isfinite(scores), strict=True) if not numbers.all()]
+    if wrong:
+        raise UserError(
+            f"metrics: {key} gives {len(wrong)} of {len(predictions)} predictions of {split} no number: "
+            f"{', '.join(wrong[:3])} ..."
+        )
 
 
 def _require_references(predictions: Sequence[Prediction], split: str) -> None:

@@ -33,6 +33,9 @@ def test_what_is_written_is_read(tmp_path):
         ('{"id": "b", "prediction": "x", "references": "x"}', "line 2: references must be a list"),
         ('{"id": "b", "prediction": "x", "concepts": [{"code": 1}]}', "line 2: concepts must be"),
         ('{"id": "b", "prediction": "x", "concepts": 3}', "line 2: concepts must be"),
+        ('{"id": "b", "prediction": "x", "concepts": [{"cui": 7}]}', "line 2: cui and name of a concept must be texts"),
+        ('{"id": "b", "prediction": NaN}', "line 2: prediction must be a text, not NaN"),
+        ('{"id": "b", "prediction": "x", "references": [NaN]}', "line 2: references must be a list of texts, not .NaN"),
         ('{"id": "a", "prediction": "x"}', "line 2: id 'a' is already on line 1"),
     ],
 )

@@ -98,3 +98,10 @@ def test_scores_of_concepts_are_signed_with_the_concepts():
     [row], [other] = (score_predictions(metric, each, "test", with_blind=False).rows() for each in (MANY, others))
     assert row.value == pytest.approx(2 * 19 / (19 + 57)) and fields(row)["dictionary"] == "57"
     assert fields(row)["data"] != fields(other)["data"]
+
+
+def test_an_image_without_a_number_is_named(monkeypatch):
+    monkeypatch.setattr(RougeL, "combine", lambda self, sums: np.where(sums[..., :1] > 0.99, np.nan, sums[..., :1]))
+    perfect = [dataclasses.replace(PREDICTIONS[0], id="best", prediction=PREDICTIONS[0].references[0])]
+    with pytest.raises(UserError, match="rouge_l gives 1 of 3 predictions of test no number: best"):
+        score_predictions({"rouge_l": RougeL()}, [*PREDICTIONS[1:], *perfect], "test", with_blind=False)

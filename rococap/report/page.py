@@ -64,7 +64,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
 
 def _cell(value: object) -> str:
     kind = ' class="number"' if isinstance(value, (int, float)) else ""
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.4f}" if isinstance(value, float) else value
+    text = f"{value:,}" if isinstance(value, int) else f"{value:z.4f}" if isinstance(value, float) else value
     return f"<td{kind}>{escape(text)}</td>"
 
 

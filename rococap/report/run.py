@@ -162,4 +162,4 @@ def _ends(row: Row | None) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{low:.4f}\N{NO-BREAK SPACE}..\N{NO-BREAK SPACE}{high:.4f}"
+    return f"{low:z.4f}\N{NO-BREAK SPACE}..\N{NO-BREAK SPACE}{high:z.4f}"
