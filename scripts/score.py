@@ -10,11 +10,12 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
 from rich.console import Console
 
+from rococap.checks.command_line import check_command_line
 from rococap.cli import user_errors
+from rococap.config import build, register
 from rococap.foreign import load
 from rococap.metrics.base import Metric
 from rococap.metrics.scoring import ready
@@ -22,7 +23,8 @@ from rococap.results import FILE, show_table, write_per_sample, write_results
 from rococap.scored import score_predictions
 from rococap.types import UserError
 
-CHOICES = {path.stem: path for path in sorted((Path(__file__).parents[1] / "conf/metrics").glob("*.yaml"))}
+CONF = Path(__file__).resolve().parents[1] / "conf"
+CHOICES = sorted(path.stem for path in (CONF / "metrics").glob("*.yaml"))
 USUAL = ["bleu", "meteor", "rouge_l", "cider"]
 
 
@@ -40,6 +42,7 @@ def parse_arguments() -> argparse.Namespace:
         metavar="METRIC",
         help=f"of {', '.join(CHOICES)}; {' '.join(USUAL)} where left out",
     )
+    parser.add_argument("--set", nargs="+", default=[], metavar="SETTING", help="of a metric: bertscore.model=DIR")
     parser.add_argument("--split", help="name of the split; the predictions file's name where left out")
     parser.add_argument("--no-blind", action="store_true", help="without blind scores: 4 times as fast")
     return parser.parse_args()
@@ -50,11 +53,12 @@ def main() -> None:
     """Read, score, print and write."""
     arguments = parse_arguments()
     console = Console()
-    chosen = OmegaConf.merge(*(OmegaConf.load(CHOICES[name]) for name in arguments.metrics))
-    metrics: dict[str, Metric] = instantiate(chosen, _convert_="all")
+    metrics = chosen_metrics(arguments.metrics, arguments.set)
     ready(metrics)
     require_writable(arguments.out)
     predictions = load(arguments.predictions, arguments.references)
+    if not any(prediction.references for prediction in predictions):
+        raise UserError(f"{arguments.predictions} holds no references to score against: give --references FILE.")
     split = arguments.split or arguments.predictions.stem
     with console.status(f"scoring {len(predictions):,} captions"):
         scored = score_predictions(metrics, predictions, split, with_blind=not arguments.no_blind)
@@ -62,6 +66,16 @@ def main() -> None:
     write_per_sample(arguments.out, split, [p.id for p in predictions], scored.per_sample())
     write_results(arguments.out / FILE, rows)
     show_table(rows)
+
+
+def chosen_metrics(names: list[str], settings: list[str]) -> dict[str, Metric]:
+    """Metrics of conf/metrics, built. Raises UserError where a setting is wrong, with the nearest right one."""
+    words = [f"metrics=[{','.join(names)}]", *(f"metrics.{setting.removeprefix('metrics.')}" for setting in settings)]
+    check_command_line(CONF, argv=words)
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        metrics: dict[str, Metric] = build(compose("train", words).metrics, _convert_="all")
+    return metrics
 
 
 def require_writable(folder: Path) -> None:

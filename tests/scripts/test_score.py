@@ -52,7 +52,23 @@ def test_a_table_against_rocos_captions(tmp_path):
     ("content", "options", "said"),
     [
         ('{"id": "1",', (), "p.jsonl, line 1: not JSON"),
-        ('{"id": "1", "prediction": "x", "references": []}', (), "Nothing to score"),
+        (
+            '{"id": "1", "prediction": "x", "references": []}',
+            (),
+            "holds no references to score against: give --references FILE",
+        ),
+        (
+            '{"id": "1", "prediction": "x", "references": ["y"]}\n{"id": "2", "prediction": "x"}',
+            (),
+            "have no reference: 2",
+        ),
+        ('{"id": "1", "prediction": NaN}', (), "line 1: prediction must be a text, not NaN"),
+        (
+            '{"id": "1", "prediction": "x"}',
+            ("--references", "truth.csv"),
+            "1 ids of truth.csv have no caption in p.jsonl",
+        ),
+        ('{"id": "1", "prediction": "x"}', ("--metrics", "imageclef", "--set", "bertscore.modl=y"), "bertscore.model?"),
         ('{"id": "1", "prediction": "x"}\n' * 2, (), "line 2: id '1' is already on line 1"),
         ('{"id": "9", "prediction": "x"}', ("--references", "truth.csv"), "another split"),
         ('{"id": "1", "prediction": "x"}', ("--references", "none.csv"), "none.csv cannot be read"),
