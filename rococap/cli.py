@@ -97,15 +97,17 @@ def stop_on_terminate() -> None:
 
 def continue_command(hydra: HydraConf) -> str:
     """The command line that goes on with the run, or the sweep, that is going on in this process."""
-    words: list[str] = []
+    words = list(sys.argv)
     keys = ("name=", "hydra.run.dir=", "hydra.sweep.dir=")
-    if not any(word.lstrip("+").startswith(keys) for word in sys.argv[1:]):
+    if not any(word.lstrip("+").startswith(keys) for word in words):
         sweep = hydra.mode == RunMode.MULTIRUN
         folder = Path(os.path.relpath(hydra.sweep.dir if sweep else hydra.run.dir))
         inside = folder.parts[:1] == ("multirun",)
         key = "name" if inside else f"hydra.{'sweep' if sweep else 'run'}.dir"
-        words = [f"{key}={folder.relative_to('multirun') if inside else folder}"]
-    return shlex.join(["python", *sys.argv, *words])
+        # Beside the other settings: argparse takes them in one row only, and a flag may follow them.
+        last = max((i for i, word in enumerate(words) if "=" in word and word[0] != "-"), default=len(words) - 1)
+        words.insert(last + 1, f"{key}={folder.relative_to('multirun') if inside else folder}")
+    return shlex.join(["python", *words])
 
 
 def _interruptible(task: Callable[[DictConfig], float], cfg: DictConfig) -> float:

@@ -90,6 +90,11 @@ def test_a_job_that_fails_does_not_end_a_sweep(command):
     assert "RuntimeError: a bug of ours" in done.stderr
 
 
+def test_the_name_is_added_before_a_flag_that_follows(command):
+    done = command("+do=interrupt", "--run")
+    assert done.stderr == "interrupted; to go on: python program.py +do=interrupt name=a/run --run\n"
+
+
 @pytest.mark.parametrize("how", ["interrupt", "lightning"])
 def test_an_interruption_ends_a_sweep(command, how):
     done = command("-m", f"+do={how},last")

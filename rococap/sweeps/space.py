@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def distribution(override: Override) -> BaseDistribution:
     """Where a swept override's values come from.
 
-    `interval(1,8)` is of whole numbers, `interval(1.0,8)` is not; `tag(log, interval(1e-4,1e-2))`; `range(1,9,2)` has
-    steps; anything else is a list of choices.
+    `interval(0.0,0.2)`, or `int(interval(1,64))` for whole numbers, or `tag(log,interval(1e-4,1e-2))`; `range(1,9,2)`
+    has steps; anything else is a list of choices.
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
