@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from rococap.data.phantom import Phantom
 from rococap.building import best_captioner
+from rococap.data.phantom import Phantom
 from rococap.records import RunFolder
 from rococap.report.run import report
 from rococap.results import Row, read_results, write_results
