@@ -59,9 +59,8 @@ class LineServer:
             try:
                 return _take(process, len(lines), patience)
             except EOFError:
-                code = process.wait(patience)
                 self._log.seek(0)
-                raise _failure(code, self._log.read().decode(errors="replace")) from None
+                raise _failure(process.returncode, self._log.read().decode(errors="replace")) from None
             except BaseException:  # Ctrl-C included: the answers that are still to come would pass for others
                 self.close()
                 raise
@@ -147,7 +146,7 @@ def _give(process: subprocess.Popen[bytes], given: bytes) -> None:
 
 
 def _take(process: subprocess.Popen[bytes], count: int, patience: float) -> list[str]:
-    """Read `count` lines; EOFError where the output ends before."""
+    """Read `count` lines; EOFError where the process ends before."""
     pipe = cast(IO[bytes], process.stdout).fileno()
     parts: list[bytes] = []
     found = 0
@@ -159,6 +158,7 @@ def _take(process: subprocess.Popen[bytes], count: int, patience: float) -> list
             parts.append(os.read(pipe, 1 << 16))
             found += parts[-1].count(b"\n")
             if not parts[-1]:
+                process.wait(patience)
                 raise EOFError
     return b"".join(parts).decode().splitlines()
 

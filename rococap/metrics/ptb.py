@@ -19,7 +19,10 @@ SCORERS = ("pycocoevalcap",)
 
 
 class PtbTokenizer:
-    """Lower-cased PTB tokens joined by blanks, punctuation dropped."""
+    """Lower-cased PTB tokens joined by blanks, punctuation dropped.
+
+    A process of half a second each time: the jar answers when its input has ended, not line by line.
+    """
 
     name = "case:lc|punct:no|tok:ptb"
 
