@@ -87,6 +87,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
         num_sanity_val_steps=0,
         use_distributed_sampler=False,  # the data's own sampler shares batches out
     )
+    captioner.train()  # where features were just encoded it is in eval mode, and Lightning would leave it there
     trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
     building.load_best(captioner, folder)
     export(captioner, folder.path)

@@ -1,4 +1,4 @@
-"""Makes the sweepers known to Hydra."""
+"""Makes the sweepers, and a launcher of our own, known to Hydra."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
+from rococap.sweeps.ray_launcher import RayLauncher
 from rococap.sweeps.search import Search
 from rococap.sweeps.sweeper import Grid
 
-_PACKAGE = "hydra_plugins.rococap"  # Hydra takes sweepers from `hydra_plugins` only, by name; no such folder is needed
+_PACKAGE = "hydra_plugins.rococap"  # Hydra takes plug-ins from `hydra_plugins` only, by name; no such folder is needed
 
 
 @dataclass
@@ -25,6 +26,6 @@ class GridConfig:
 def register_sweepers() -> None:
     """Put the grid in the place of Hydra's own, and let config files name the search."""
     plugins = Plugins.instance()  # which stores Hydra's own when it is first asked for
-    for sweeper in (Grid, Search):
-        plugins.class_name_to_class[f"{_PACKAGE}.{sweeper.__name__}"] = sweeper
+    for plugin in (Grid, Search, RayLauncher):
+        plugins.class_name_to_class[f"{_PACKAGE}.{plugin.__name__}"] = plugin
     ConfigStore.instance().store(group="hydra/sweeper", name="basic", node=GridConfig, provider="rococap")
