@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
 from statistics import mode
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
-from pytorch_lightning.loggers import WandbLogger
 from rich.console import Console
 
 from rococap import building, evaluation
@@ -22,13 +19,13 @@ from rococap.changes import conf_folder
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
 from rococap.environment import environment, peak_memory
+from rococap.loggers import summarise
 from rococap.models.audit import audit, table
 from rococap.models.export import export
 from rococap.module import CaptionModule
 from rococap.optim import refuse_paged
 from rococap.precision import device_type
 from rococap.records import Clock, RunFolder, monitored
-from rococap.results import Row
 
 console = Console()
 _SHOWN = 6  # images, and draws of each
@@ -94,7 +91,8 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     evaluation.caption_split(captioner, data, "test", folder, cfg)
     rows = evaluation.score_split(captioner, data, "test", folder, cfg)
     folder.note(peak_memory=peak_memory(device))
-    _summarise(trainer, rows, report(folder, "test", data.examples("test"), captioner))
+    examples = data.examples("test")
+    summarise(trainer.loggers, rows, report(folder, "test", examples, captioner), examples, trainer.global_step)
 
 
 def _show(augment: Augment, data: CaptionData, folder: RunFolder) -> None:
@@ -103,19 +101,6 @@ def _show(augment: Augment, data: CaptionData, folder: RunFolder) -> None:
     first = images[list(range(min(_SHOWN, len(images.ids))))].pixel_values
     assert first is not None  # no features are kept of images that change
     sheet(augment, first, _SHOWN).save(folder.path / "augment.png")
-
-
-def _summarise(trainer: pl.Trainer, rows: list[Row], pages: Mapping[str, Path]) -> None:
-    """Hand the model's final scores and the pages to the loggers."""
-    scores = {f"{row.split}/{row.metric}": row.value for row in rows if (row.system, row.slice) == ("model", "all")}
-    for logger in trainer.loggers:
-        logger.log_metrics(scores, step=trainer.global_step)
-        if isinstance(logger, WandbLogger):
-            logger.log_image("samples", [str(pages["samples"])])
-            import wandb
-
-            logger.experiment.log({"report": wandb.Html(str(pages["report"]), inject=False)})
-        logger.finalize("success")
 
 
 def _quiet() -> None:
