@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Records(Callback):
-    """Keeps metrics.csv and run.json up to date, and logs a line an epoch."""
+    """Keeps metrics.csv and run.json up to date, and logs each epoch."""
 
     def __init__(self, folder: RunFolder, monitor: str, clock: Clock) -> None:
         self.folder = folder
@@ -32,6 +32,8 @@ class Records(Callback):
         values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row = {"step": float(trainer.global_step), **values, "wall_seconds": self.clock.seconds()}
         self.folder.add_metrics(trainer.current_epoch, row)
+        for logger in trainer.loggers:
+            logger.log_metrics({"epoch": trainer.current_epoch, **row}, step=trainer.global_step - 1)
         shown = "  ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
         log.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
 

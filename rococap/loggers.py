@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+
 from rococap.records import RunFolder
-from rococap.types import UserError
+from rococap.results import Row
+from rococap.types import Example, UserError
 
 if TYPE_CHECKING:
-    from pytorch_lightning.loggers import WandbLogger
+    from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+    from rococap.wandb_run import WandbRun
 
 
 def wandb_logger(
-    folder: RunFolder, recipe: dict[str, Any], *, project: str, mode: Literal["auto", "online", "offline"]
-) -> WandbLogger:
-    """Weights & Biases, its files in the run folder.
+    folder: RunFolder,
+    recipe: dict[str, Any],
+    *,
+    project: str,
+    mode: Literal["auto", "online", "offline"],
+    images: int,
+    log_model: bool,
+) -> WandbRun:
+    """Weights & Biases, its files in the run folder. The jobs of a sweep are a group.
 
     Args:
         project: on the dashboard.
         mode: auto is online where an account is configured on this machine, else offline.
+        images: of the test split, in a table with their captions.
+        log_model: keeps the best weights there too.
 
     Raises:
         UserError: wandb is not installed.
@@ -28,22 +44,88 @@ def wandb_logger(
         import wandb
     except ImportError:
         raise UserError("logger=wandb needs wandb: pip install wandb, or take logger=[csv].") from None
-    from pytorch_lightning.loggers import WandbLogger
+    from rococap.wandb_run import WandbRun, going_on
 
+    wandb.finish(exit_code=1)  # what a failed job of the same sweep left open
     if mode == "auto":
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"
     # The same id again, so that a run that goes on stays one run on the dashboard.
     identity = folder.state.get("wandb_id") or secrets.token_hex(4)
+    start: dict[str, Any] = {"id": identity, "resume": "allow"}
+    epochs: list[dict[str, float]] = []
+    if mode == "offline":
+        identity, start, epochs = going_on(folder, identity)
     folder.note(wandb_id=identity)
-    logger = WandbLogger(
-        name=str(recipe["name"]),
+    return WandbRun(
+        folder=folder,
+        epochs=epochs,
+        images=images,
+        adapter=log_model,
         project=project,
         save_dir=str(folder.path),
-        id=identity,
-        resume="allow" if mode == "online" else None,
         mode=mode,
         config=recipe,
-        settings=wandb.Settings(silent=True, console="off"),
+        job_type="train",
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            git_root=str(Path(__file__).parents[1]),  # of the code, wherever the command is given
+            x_transaction_log_flush_interval=1,  # seconds that a kill can lose
+        ),
+        **_place(folder, recipe),
+        **start,
     )
-    logger._wandb_init.pop("anonymous", None)  # Lightning still passes it, and wandb warns of it
-    return logger
+
+
+def tensorboard_logger(folder: RunFolder, recipe: dict[str, Any]) -> TensorBoardLogger:
+    """TensorBoard, its files in `tensorboard/` of the run folder.
+
+    Raises:
+        UserError: tensorboard is not installed.
+    """
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise UserError(
+            "logger=tensorboard needs tensorboard: pip install tensorboard, or leave it out of logger=[...]."
+        ) from None
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    # What was logged after the checkpoint that a run goes on from is hidden: it comes again.
+    return TensorBoardLogger(save_dir=folder.path, name="tensorboard", version="", purge_step=folder.steps_done())
+
+
+def summarise(
+    loggers: Iterable[Logger], rows: Sequence[Row], pages: Mapping[str, Path], examples: Sequence[Example], step: int
+) -> None:
+    """Hand a finished run's scores to its loggers, and pages and captions to W&B.
+
+    Args:
+        rows: of evaluation_results.csv; only the model's own on the whole split are told.
+        pages: `report` and `samples`, as the run's report gives them.
+        examples: the test split.
+    """
+    from pytorch_lightning.loggers import WandbLogger
+
+    rows = [row for row in rows if (row.system, row.slice) == ("model", "all")]
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            from rococap.wandb_run import WandbRun
+
+            assert isinstance(logger, WandbRun)
+            logger.hand_in(rows, pages, examples)
+        else:
+            logger.log_metrics({f"{row.split}/{row.metric}": row.value for row in rows}, step=step)
+        logger.finalize("success")
+
+
+def _place(folder: RunFolder, recipe: dict[str, Any]) -> dict[str, Any]:
+    """Where the run stands on the dashboard: a sweep's job is named by what differs, as its folder is."""
+    hydra = HydraConfig.get()
+    tags = [str(hydra.runtime.choices[group]) for group in ("data", "model")]
+    if hydra.mode != RunMode.MULTIRUN:
+        return {"name": str(recipe["name"]), "tags": tags}
+    sweep = folder.path.resolve().parent
+    dated = sweep.parent.name != "multirun"  # a sweep without a name: multirun/DATE/TIME
+    group = f"{sweep.parent.name}/{sweep.name}" if dated else sweep.name
+    return {"name": folder.path.name, "group": group, "tags": tags}

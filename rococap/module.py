@@ -89,7 +89,16 @@ class CaptionModule(pl.LightningModule):
         mean = loss.detach() / tokens
         self.train_loss.update(mean, tokens)
         self.log("train/loss_step", mean, batch_size=len(batch.ids))
-        self.log("train/loss", self.train_loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
+        # The run folder's records tell the loggers of an epoch: before its checkpoint, not after it.
+        self.log(
+            "train/loss",
+            self.train_loss,
+            prog_bar=True,
+            logger=False,
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.ids),
+        )
         scaled: Tensor = loss / _NOMINAL_TOKENS
         return scaled
 
@@ -112,7 +121,7 @@ class CaptionModule(pl.LightningModule):
         features = features_of(self.captioner, batch)
         loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
         self.val_loss.update(loss / tokens, tokens)
-        self.log("val/loss", self.val_loss, on_epoch=True, prog_bar=True, batch_size=len(batch.ids))
+        self.log("val/loss", self.val_loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
         if self.scorer is not None:
             self.captions.update(zip(batch.ids, self.captioner.generate(features, **self.decoding), strict=True))
 
@@ -126,7 +135,7 @@ class CaptionModule(pl.LightningModule):
             scored = [e for e in examples if e.id in captions]
             scores = self.scorer([captions[e.id] for e in scored], scored)
         scores = self.trainer.strategy.broadcast(scores)
-        self.log_dict({f"val/{name}": value for name, value in scores.items()}, prog_bar=False)
+        self.log_dict({f"val/{name}": value for name, value in scores.items()}, logger=False)
         self.captions.clear()
 
     def _gathered(self, captions: dict[str, str]) -> dict[str, str]:

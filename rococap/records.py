@@ -93,6 +93,13 @@ class RunFolder:
         file = self.checkpoints / "last.ckpt"
         return file if file.is_file() else None
 
+    def steps_done(self) -> int:
+        """Optimizer steps that the last checkpoint has behind it; 0 without one."""
+        import torch
+
+        file = self.last_checkpoint()
+        return int(torch.load(file, map_location="cpu", weights_only=True, mmap=True)["global_step"]) if file else 0
+
     def best_checkpoint(self) -> Path:
         """The checkpoint that is evaluated; raises UserError if the run has none."""
         name: str | None = self.state.get("best_checkpoint")
