@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rococap.data.doctor.examination import Examination
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
+STYLES = {"wrong": "bold red", "odd": "yellow", "right": "green"}
 console = Console()
 
 
@@ -104,7 +105,7 @@ def processor_here(cfg: DictConfig) -> Processor | None:
 
 def show(found: Examination, out: Path) -> None:
     """One page for the terminal."""
-    from rococap.report.doctor_summary import findings, overview
+    from rococap.report.doctor_summary import Finding, findings, overview
 
     header, rows = overview(found)
     table = Table(title=found.edition, title_justify="left", title_style="bold")
@@ -113,9 +114,9 @@ def show(found: Examination, out: Path) -> None:
     for row in rows:
         table.add_row(*row)
     console.print(table)
-    for finding in findings(found):
-        console.print(finding.text, style="bold red" if finding.level == "wrong" else "yellow", markup=False)
-    console.print(f"{out / 'report.html'}, {out / 'report.json'}", soft_wrap=True)
+    for finding in findings(found) or [Finding("right", "Nothing is wrong.")]:
+        console.print(finding.text, style=STYLES[finding.level], markup=False)
+    console.print(f"fingerprint {found.fingerprint}\n{out / 'report.html'}, {out / 'report.json'}", soft_wrap=True)
 
 
 def prepare(cfg: DictConfig, source: Source, processor: Processor) -> None:
@@ -133,11 +134,11 @@ def show_caches(*, clearing: bool) -> None:
     """What lies in the cache; where `clearing`, delete it, but for what a run is writing to at the moment."""
     table = Table(title=f"Caches in {cache_root()}", title_justify="left")
     for name in ("kind", "dataset and method", "size", "last added to", *(["now"] if clearing else [])):
-        table.add_column(name, justify="right" if name == "size" else "left")
+        table.add_column(name, justify="right" if name == "size" else "left", overflow="fold")
     for cache in caches():
         age = f"{cache.age / 86_400:.0f} days ago" if cache.age > 172_800 else f"{cache.age / 3600:.1f} hours ago"
         done = [] if not clearing else ["cleared" if clear(cache) else "kept in part: a run is writing to it"]
-        table.add_row(f"{cache.kind}: {KINDS[cache.kind]}", cache.name, f"{cache.size / 1e6:,.1f} MB", age, *done)
+        table.add_row(KINDS[cache.kind], cache.name, f"{cache.size / 1e6:,.1f} MB", age, *done)
     console.print(table)
 
 

@@ -14,11 +14,7 @@ from filelock import FileLock, Timeout
 from rococap.data.cache import cache_root
 from rococap.types import UserError
 
-KINDS = {
-    "images": "images, decoded and resized",
-    "features": "what a vision tower makes of images",
-    "doctor": "what scripts/prepare.py saw",
-}
+KINDS = {"images": "decoded images", "features": "encoded images", "doctor": "examined images"}
 _OURS = {".npy", ".json", ".tmp"}  # nothing else is counted or deleted, wherever ROCOCAP_CACHE may point
 
 

@@ -61,7 +61,7 @@ def _findings(examination: Examination) -> Markup:
 
 def _places(examination: Examination) -> Markup:
     rows = [[s, place, count] for s, examined in examination.splits.items() for place, count in examined.places.items()]
-    return Markup("<h3>Where the images lie</h3>") + table(["split", "place", "images"], rows)
+    return Markup("<h3>Where the images lie</h3>") + table(["split", "place", "images"], rows) if rows else Markup()
 
 
 def _groups(groups: Sequence[Copies], images: Mapping[tuple[Split, str], Example]) -> Markup:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -20,9 +21,9 @@ LEAKS: tuple[tuple[Split, Split], ...] = (("train", "test"), ("train", "valid"),
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence to act on; `wrong` spoils scores or loses images, `odd` is worth a look."""
+    """A sentence to act on; what is `wrong` spoils scores or loses images, what is `odd` is worth a look."""
 
-    level: Literal["wrong", "odd"]
+    level: Literal["wrong", "odd", "right"]
     text: str
 
 
@@ -58,8 +59,9 @@ def overview(examination: Examination) -> tuple[list[str], list[list[str]]]:
     rows = [
         ["images", *(f"{len(e.examples):,}" for e in splits)],
         ["readable", *(f"{len(e.looks.ids):,}" for e in splits)],
+        ["lie in", *(_most(_folders(e)) or "no files" for e in splits)],
         ["words: median, 95 %, most", *(spread(e.words) for e in splits)],
-        ["tokens that a model takes", *("no tokenizer here" if e.tokens is None else spread(e.tokens) for e in splits)],
+        ["tokens for this model", *("no tokenizer here" if e.tokens is None else spread(e.tokens) for e in splits)],
         ["captions not unique", *(f"{_repeating(examination, s):,}" for s in examination.splits)],
         ["median width x height", *(_size(e) for e in splits)],
         ["stored as", *(_most(_modes(e)) for e in splits)],
@@ -136,6 +138,10 @@ def _named(values: np.ndarray) -> Counter[str]:
 
 def _modes(examined: Examined) -> Counter[str]:
     return _named(examined.looks.rows["mode"])
+
+
+def _folders(examined: Examined) -> Counter[str]:
+    return Counter({"/".join(Path(place).parts[-2:]): count for place, count in examined.places.items()})
 
 
 def _repeating(examination: Examination, split: Split) -> int:

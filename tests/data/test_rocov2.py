@@ -72,6 +72,17 @@ def test_unpacked_layouts(target, tmp_path):
     assert read(packed[5].image).tobytes() == read(unpacked[5].image).tobytes()
 
 
+@pytest.mark.parametrize("inside", ["", "train_images/", "train_ROCOv2/train/"])
+def test_zips_with_any_folder_inside(inside, tmp_path):
+    with zipfile.ZipFile(MINI / "train_images.zip") as packed, zipfile.ZipFile(tmp_path / "train.zip", "w") as archive:
+        for number, name in enumerate(sorted(name for name in packed.namelist() if name.endswith(".jpg"))):
+            archive.writestr(f"{inside}{Path(name).stem}{'.JPG' if number % 2 else '.jpg'}", packed.read(name))
+        archive.writestr("__MACOSX/._ROCO_00001.jpg", b"of a Mac")
+    shutil.copy(MINI / "train_captions.csv", tmp_path)
+    ids = [example.id for example in RocoV2(str(tmp_path)).examples("train")]
+    assert ids == [example.id for example in RocoV2(str(MINI)).examples("train")]
+
+
 @pytest.mark.parametrize("word", ["val", "validation"])
 def test_other_words_for_valid(word, tmp_path):
     unzip(tmp_path, "valid", word)
@@ -90,6 +101,13 @@ EDITIONS = {
         "ImageCLEFmedical_Caption_2023_concept_detection_{}_labels.csv",
     ),
     "2024": ("ID,Caption", ",", "{}_captions.csv", "ID,CUIs", "{}_concepts.csv"),
+    "2026": (
+        "ImageCLEFmedical 2026 ID,Caption",
+        ",",
+        "ImageCLEFmedical_Caption_2026_{}_captions.csv",
+        "ImageCLEFmedical 2026 ID,CUIs",
+        "ImageCLEFmedical_Caption_2026_{}_concepts.csv",
+    ),
     "2025": (
         "ImageCLEFmedical 2025 ID,Caption",
         ",",

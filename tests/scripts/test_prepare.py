@@ -79,7 +79,7 @@ def test_a_model_that_is_not_here_is_not_downloaded(done, here, prepare):
 @needs_mini
 def test_caches_are_listed_and_cleared(done, here, prepare):
     listed = prepare("--caches", "list").stdout
-    assert f"Caches in {here / 'cache'}" in listed and "doctor: what" in listed and "images: " in listed
+    assert f"Caches in {here / 'cache'}" in listed and "decoded images" in listed and "examined images" in listed
     assert "MB" in listed and "hours ago" in listed
     cleared = prepare("--caches", "clear").stdout
     assert cleared.count("cleared") == listed.count("hours ago")

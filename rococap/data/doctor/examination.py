@@ -28,7 +28,7 @@ class Examined:
     Attributes:
         examples: the usable ones, unreadable images included.
         problems: what the tables and folders lack or repeat -> ids or lines.
-        places: folder or archive -> how many images lie there.
+        places: folder or archive -> how many images lie there; empty where they are no files.
         words, tokens: int [captions], the length of each; tokens with the end token, None without a tokenizer.
         odd: what is odd about an image -> ids.
     """
@@ -91,20 +91,20 @@ def _examine(
         examples,
         looks,
         source.problems(split) if isinstance(source, SplitSource) else {},
-        dict(Counter(map(_place, examples))),
+        dict(Counter(place for example in examples if (place := _place(example)))),
         np.array([len(caption.split()) for caption in captions], dtype=np.int64),
         np.array([tokens(caption) for caption in captions], dtype=np.int64) if tokens else None,
         {what: names for what, names in _odd(looks).items() if names},
     )
 
 
-def _place(example: Example) -> str:
+def _place(example: Example) -> str | None:
     match example.image:
         case FileImage(path):
             return str(path.parent)
         case ZipImage(archive, member):
             return str(archive / Path(member).parent)
-    return type(example.image).__name__
+    return None
 
 
 def _odd(looks: Looks) -> dict[str, list[str]]:
