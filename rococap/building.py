@@ -38,6 +38,14 @@ def build_captioner(cfg: DictConfig) -> Captioner:
     return captioner
 
 
+def set_up_training(captioner: Captioner, cfg: DictConfig) -> None:
+    """What changes how a step is computed, and neither its result nor the names of weights."""
+    if cfg.checkpoint_activations:
+        captioner.network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if cfg.compile:
+        captioner.compile(dynamic=True)  # the loss; captions, whose length grows, are generated as they were
+
+
 def build_data(cfg: DictConfig, source: Source, captioner: Captioner) -> CaptionData:
     """The recipe's dataset, as the captioner's processor wants it."""
     from rococap.data.datamodule import CaptionData

@@ -44,6 +44,8 @@ class RunConfig:
     seed: int = MISSING
     monitor: str = MISSING
     baselines: bool = MISSING  # score what the test captions are held against, see rococap.baselines
+    compile: bool = MISSING  # the training step by torch.compile
+    checkpoint_activations: bool = MISSING  # compute them again in the backward pass: less memory, more time
     features: str = MISSING  # of a frozen vision tower: auto keeps them in half precision, fp32, or off
     data: DataConfig = MISSING
     decoding: DecodingConfig = MISSING

@@ -9,6 +9,7 @@ from statistics import mode
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
+from pytorch_lightning.plugins.environments import SLURMEnvironment
 from rich.console import Console
 
 from rococap import building, evaluation
@@ -54,6 +55,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     source = build(cfg.data.source)
     source.examples("train")  # a missing dataset is said before a model is loaded
     captioner = building.build_captioner(cfg)
+    building.set_up_training(captioner, cfg)
     parts = audit(captioner)
     data = building.build_data(cfg, source, captioner)
     folder.write_json("environment.json", environment(conf_folder(HydraConfig.get()), device, data.fingerprint))
@@ -79,6 +81,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
         precision=arithmetic,
         callbacks=[*build(cfg.callbacks).values(), Records(folder, monitor, clock), checkpoints(folder)],
         logger=loggers,
+        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [],  # the launcher requeues
         default_root_dir=str(folder.path),
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -109,5 +112,6 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     for advice in (".*module\\(s\\) in eval mode.*", ".*smaller than the logging interval.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message=advice)

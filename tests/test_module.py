@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from omegaconf import OmegaConf
 
+from rococap.building import set_up_training
 from rococap.data.datamodule import CaptionData
 from rococap.data.features import Encoder
 from rococap.data.phantom import Phantom
@@ -163,3 +165,34 @@ def test_a_trained_captioner_ends_its_captions():
     assert None not in trained
     real = sum(map(len, dataset.tokens)) / 16
     assert real / 2 < sum(trained) / 16 < 1.5 * real  # not at once, and not when the limit nears
+
+
+@pytest.mark.parametrize("setting", ["checkpoint_activations", pytest.param("compile", marks=pytest.mark.slow)])
+def test_a_step_computed_otherwise_has_the_same_gradient(setting):
+    plain, other = adapted().train(), adapted().train()
+    set_up_training(other, OmegaConf.create({"compile": False, "checkpoint_activations": False, setting: True}))
+    ids, mask = torch.randint(5, 200, (3, 9)), torch.ones(3, 9, dtype=torch.long)
+    features = torch.randn(3, *plain.features_shape)
+    expected, found = (gradient_of(c(features, ids, mask)[0], c) for c in (plain, other))
+    assert float((found - expected).norm() / expected.norm()) < 1e-4
+    assert plain.trainable_state().keys() == other.trainable_state().keys()
+
+
+def test_checkpointed_activations_are_not_kept():
+    def kept(captioner):
+        count = 0
+
+        def pack(tensor):
+            nonlocal count
+            count += tensor.numel()
+            return tensor
+
+        features = torch.randn(8, *captioner.features_shape)
+        ids, mask = torch.randint(5, 200, (8, 30)), torch.ones(8, 30, dtype=torch.long)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            captioner(features, ids, mask)
+        return count
+
+    plain, other = adapted().train(), adapted().train()
+    set_up_training(other, OmegaConf.create({"compile": False, "checkpoint_activations": True}))
+    assert kept(other) < 0.7 * kept(plain)
