@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 # What cannot change weights may differ when a run goes on.
 _FREE = (
-    *("name", "on_change", "logger", "metrics", "callbacks.progress"),
+    *("name", "on_change", "baselines", "logger", "metrics", "callbacks.progress"),
     *("data.workers", "decoding.batch_size", "trainer.log_every_n_steps"),
 )
 
