@@ -12,6 +12,7 @@ from rococap.checks.command_line import check_command_line
 from rococap.claims import claim
 from rococap.cli import guarded, user_errors
 from rococap.config import register
+from rococap.gpus import gpu_of_job
 from rococap.records import show, sitting
 from rococap.sweeps.plugins import register_sweepers
 
@@ -24,7 +25,7 @@ def main(cfg: DictConfig) -> float:
     """One run, or one job of a sweep; gives the value that a sweeper may optimize."""
     folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
     if not folder.finished:
-        with sitting(folder) as clock:
+        with gpu_of_job(cfg), sitting(folder) as clock:
             from rococap.report.run import report  # these import torch: only once the folder is known to be right
             from rococap.training import train
 

@@ -8,8 +8,8 @@ from statistics import mode
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
+from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from omegaconf import DictConfig
-from pytorch_lightning.plugins.environments import SLURMEnvironment
 from rich.console import Console
 
 from rococap import building, evaluation

@@ -13,7 +13,7 @@ PACKAGE = ROOT / "rococap"
 # Imports run only downward: a part imports from levels above its own line here, and within itself. Parts of one level
 # know nothing of each other: that is why N datasets and M models cost N + M files.
 LEVELS = (
-    {"types", "phantom_words", "environment"},
+    {"types", "phantom_words", "environment", "gpus"},
     {"config", "cli", "data", "models", "metrics", "augment", "optim", "precision", "predictions", "folders"},
     {"checks", "foreign", "results", "scaling", "slices", "submission"},
     {"records", "scored", "wandb_segments"},

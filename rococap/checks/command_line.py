@@ -17,6 +17,7 @@ from hydra.types import RunMode
 
 from rococap.checks.config import Problem
 from rococap.checks.jobs import Composer
+from rococap.checks.launchers import launcher_fault
 from rococap.checks.overrides import axes, parse, values
 from rococap.config import untyped_root
 from rococap.types import UserError
@@ -66,6 +67,8 @@ def _problems(composer: Composer, line: list[str], multirun: bool, shown: bool) 
     if not multirun and cfg.hydra.mode != RunMode.MULTIRUN:
         said = "several values: add -m to run each of them (a list is written in brackets, text in quotes)"
         return found + wrong + [Problem(str(override.input_line), said) for override in sweeping]
+    if fault := launcher_fault(cfg.hydra.launcher._target_):
+        found.append(Problem("hydra/launcher", fault))
     params, unread = parse(
         [f"{k}={v}" for k, v in (cfg.hydra.sweeper.get("params") or {}).items()], composer.groups.loader
     )
