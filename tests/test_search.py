@@ -5,8 +5,9 @@ import signal
 
 import pytest
 import yaml
+from commands import BLOCK, command
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from sweeping import begin, checkout, row, snapshot, sweep, worked_on
+from sweeping import PHANTOM, begin, checkout, row, snapshot, sweep, worked_on
 
 from rococap.records import RunFolder
 from rococap.sweeps.space import distribution
@@ -100,3 +101,10 @@ def test_a_trial_that_was_killed_is_run_first(place):
     again = sweep(place, *words, "hydra.sweeper.n_trials=2")
     assert again.returncode == 0 and len(worked_on(again)) == 2
     assert worked_on(again)[0] == trial.removeprefix("works on ").strip()
+
+
+def test_a_search_says_what_it_needs(place, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(BLOCK.format(names=["optuna"]))
+    blocked = {"PYTHONPATH": str(tmp_path)}
+    done = command("program.py", *SEARCH, *PHANTOM, cwd=place, cache=place / "cache", environment=blocked)
+    assert done.returncode == 2 and '-e ".[optuna]"' in done.stderr and "Traceback" not in done.stderr

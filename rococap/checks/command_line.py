@@ -67,8 +67,9 @@ def _problems(composer: Composer, line: list[str], multirun: bool, shown: bool) 
     if not multirun and cfg.hydra.mode != RunMode.MULTIRUN:
         said = "several values: add -m to run each of them (a list is written in brackets, text in quotes)"
         return found + wrong + [Problem(str(override.input_line), said) for override in sweeping]
-    if fault := launcher_fault(cfg.hydra.launcher._target_):
-        found.append(Problem("hydra/launcher", fault))
+    for part in ("launcher", "sweeper"):
+        if fault := launcher_fault(cfg.hydra[part]._target_):
+            found.append(Problem(f"hydra/{part}", fault))
     params, unread = parse(
         [f"{k}={v}" for k, v in (cfg.hydra.sweeper.get("params") or {}).items()], composer.groups.loader
     )
@@ -77,17 +78,18 @@ def _problems(composer: Composer, line: list[str], multirun: bool, shown: bool) 
     if not searches:
         said = "only a search takes an interval: add hydra/sweeper=optuna, or list the values"
         unread += [Problem(str(override.input_line), said) for override in swept if override.is_interval_sweep()]
-    return found + unread + list(_sweep(composer, [_values(override, composer, searches) for override in swept]))
+    values_of = [_values(override, composer, searches) for override in swept]
+    return found + unread + list(_sweep(composer, values_of, 0 if searches else _JOBS))
 
 
-def _sweep(composer: Composer, axes: list[list[Override]]) -> Iterator[Problem]:
-    """What is wrong with any value of a sweep, then with any of its jobs."""
+def _sweep(composer: Composer, axes: list[list[Override]], limit: int) -> Iterator[Problem]:
+    """What is wrong with any value of a sweep, then with any of its jobs, where these are no more than `limit`."""
     first = [axis[0] for axis in axes]
     singles = [[*first[:i], value, *first[i + 1 :]] for i, axis in enumerate(axes) for value in axis[1:]]
     seen: set[Problem] = set()
     for job in [first, *singles]:
         yield from _job(composer, job, seen)
-    if not seen and math.prod(map(len, axes)) <= _JOBS:
+    if not seen and math.prod(map(len, axes)) <= limit:
         for combination in itertools.product(*axes):
             yield from _job(composer, list(combination), seen)
 

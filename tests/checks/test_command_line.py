@@ -199,3 +199,28 @@ def test_another_config_name_and_path(conf):
     write(conf / "short.yaml", "defaults: [train, _self_]\nseed: x\n")
     assert "seed" in faults("--config-path", str(conf), "--config-name", "short")
     assert "missing_one" in faults("--config-name", "missing_one")
+
+
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["-m", "--cfg", "job"]], ids=" ".join)
+def test_a_config_is_shown_of_one_run(flags):
+    assert faults(*flags, "lora.rank=4,8") == "lora.rank=4,8: several values, and --cfg shows one run: give one of them"
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ("optimizer.lr=interval(0,1e-2)", "optimizer.lr: must be more than 0, not 0.0"),
+        ("optimizer.lr=tag(log,interval(1e-4,-1))", "optimizer.lr: must be more than 0, not -1.0"),
+        ("lora.rank=interval(1,8)", "lora.rank: must be a whole number, not 1.0"),
+        ("lora.rank=int(interval(0,8))", "lora.rank: must be at least 1, not 0"),
+        ("lora.rank=range(-4,9,4)", "lora.rank: must be at least 1, not -4"),
+        ("scheduler=choice(linear,cosin)", "no choice 'cosin'; did you mean cosine?"),
+        ("lora.rank=choice(4,0)", "lora.rank: must be at least 1, not 0"),
+    ],
+)
+def test_of_a_search_every_choice_and_both_ends_are_checked(space, said):
+    assert said in faults("-m", "hydra/sweeper=optuna", space, "seed=range(0,100000)")
+
+
+def test_a_grid_takes_no_interval():
+    assert "only a search takes an interval" in faults("-m", "lora.dropout=interval(0,0.1)")
