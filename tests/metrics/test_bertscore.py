@@ -5,6 +5,7 @@ from pathlib import Path
 import encoders
 import numpy as np
 import pytest
+from commands import ROOT
 
 from rococap.metrics import blind
 from rococap.metrics.bertscore import BertScore
@@ -85,6 +86,20 @@ def test_a_signature_names_encoder_layer_and_weighting(encoder):
     assert "|model:bert|weights:" in signed(encoder("bert"), True)
     assert "|layer:3|idf:1|transformers:" in signed(encoder("bert"), True)
     assert "|idf:none|" in signed(encoder("bert"), False)
+
+
+def test_imageclefs_metrics_by_score_py(encoder, run, tmp_path):
+    lines = [
+        {"id": str(i), "prediction": c, "references": r}
+        for i, (c, r) in enumerate(zip(CAPTIONS, REFERENCES, strict=True))
+    ]
+    (tmp_path / "test.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    words = ["--metrics", "imageclef", "--set", f"bertscore.model={encoder('deberta')}", "bertscore.layer=3"]
+    done = run(ROOT / "scripts/score.py", tmp_path / "test.jsonl", "--out", tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    for name in ("rouge_1", "bertscore_recall", "bertscore_f1"):
+        assert name in done.stdout
+    assert "LOAD REPORT" not in done.stdout + done.stderr
 
 
 def test_other_weights_are_another_signature(encoder):
