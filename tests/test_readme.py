@@ -49,6 +49,9 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[schedulefree]"',
     'pip install -c constraints.txt -e ".[tensorboard]"',
     'pip install -c constraints.txt -e ".[imageclef]"',
+    'pip install -c constraints.txt -e ".[joblib]"',
+    'pip install -c constraints.txt -e ".[ray]"',
+    'pip install -c constraints.txt -e ".[submitit]"',
     'pip install -c constraints.txt -e ".[optuna]"',
 ]
 APART = ["lora=none", "optimizer=schedule_free", "metrics=imageclef"]  # words that do not go with every other
