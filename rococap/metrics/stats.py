@@ -5,8 +5,9 @@ same for every metric and system, so differences are paired. CIDEr's document fr
 since they are part of its statistics: drawn anew with each resample they would bias it.
 
 Simulated on real captions (400 draws of 500 images), 95 % intervals hold the true score in 95 to 97 % of draws, those
-of a difference the true one in 92 to 97 %; between equal systems 4 to 7 % of the tests find p < 0.05. Where a few images
-carry most of a score (BLEU-4 of a weak system, mostly 0) intervals are too narrow: 85 % at 300 images, 91 % at 1,000.
+of a difference the true one in 92 to 97 %; between equal systems 4 to 7 % of the tests find p < 0.05. Where a few
+images carry most of a score (BLEU-4 of a weak system, mostly 0) intervals are too narrow: 85 % at 300 images, 91 % at
+1,000.
 """
 
 from __future__ import annotations
