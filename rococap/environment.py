@@ -7,11 +7,13 @@ import platform
 import resource
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+_LINUX_STATUS = Path("/proc/self/status")
 _PACKAGES = (
     "rococap",
     "torch",
@@ -57,10 +59,24 @@ def digests(conf: Path) -> dict[str, str]:
     return {"code": _digest(Path(__file__).parent, "*.py"), "conf": _digest(conf, "*.yaml")}
 
 
+def reset_peak_memory(device: str) -> None:
+    """Measure peak memory from here on: jobs of a sweep may share a process. Where that can't be, the process's stays."""
+    with suppress(OSError):  # no such file but on Linux, and some containers forbid to write it; see man 5 proc
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_memory(device: str) -> dict[str, float]:
-    """The most memory that this process held so far, in MiB: on the machine, and on the GPU if there is one."""
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes there, else in KiB
-    peak = {"rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)}
+    """The most memory that this process held, in MiB: on the machine, and on the GPU if there is one."""
+    if _LINUX_STATUS.is_file():
+        lines = _LINUX_STATUS.read_text(encoding="ascii", errors="replace").splitlines()
+        size = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    else:
+        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = {"rss_mib": round(size / 2**20, 1)}
     if device == "cuda":
         import torch
 

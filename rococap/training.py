@@ -19,7 +19,7 @@ from rococap.captioning import decoding
 from rococap.changes import conf_folder
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
-from rococap.environment import environment, peak_memory
+from rococap.environment import environment, peak_memory, reset_peak_memory
 from rococap.loggers import summarise
 from rococap.models.audit import audit, table
 from rococap.models.export import export
@@ -46,6 +46,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
     device = device_type(cfg.trainer.accelerator)
+    reset_peak_memory(device)
     arithmetic = build(cfg.precision).lightning(device)
     optimizer = build(cfg.optimizer, _convert_="all")  # plain values: checkpoints hold them
     refuse_paged(optimizer, device)
