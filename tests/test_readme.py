@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 from rococap.checks.command_line import check_command_line
 from rococap.config import register
 from rococap.data.phantom import Phantom
+from rococap.records import RunFolder
 
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
@@ -29,6 +31,7 @@ SCRIPTS = {
     "python scripts/score.py multirun/first/predictions/test.jsonl --out scores": "meteor",
     "python scripts/submit.py --run multirun/first --split test --out submission.zip": "5 captions",
 }
+COMPARE = "python scripts/compare.py multirun/ranks"
 SHOWN = {"python train.py --help": "data.fraction=0.1", "python train.py --cfg job": "max_epochs: 6"}
 SHOWN |= {"python scripts/prepare.py --caches list": "Caches in"}
 COMPOSED = [
@@ -88,7 +91,7 @@ def demo(place, run):
 
 
 def test_no_command_goes_untested():
-    assert set(commands()) == {DEMO, *SCRIPTS, *SHOWN, *COMPOSED, *INSTALLS, *OTHER}
+    assert set(commands()) == {DEMO, COMPARE, *SCRIPTS, *SHOWN, *COMPOSED, *INSTALLS, *OTHER}
 
 
 def test_set_up_is_two_commands_of_one_line():
@@ -110,6 +113,18 @@ def test_scripts_run_on_the_demo(line, demo, place, run):
     done = run(ROOT / file, *rest)
     assert done.returncode == 0, done.stderr
     assert SCRIPTS[line] in done.stdout
+
+
+def test_runs_are_compared(demo, place, run):
+    for rank in (4, 8):
+        folder = place / "multirun" / "ranks" / f"lora.rank={rank}"
+        shutil.copytree(demo, folder, ignore=shutil.ignore_patterns("wandb", "checkpoints"))
+        recipe = RunFolder(folder).config
+        recipe.lora.rank = rank
+        RunFolder(folder).write_recipe(recipe)
+    _, file, *rest = shlex.split(COMPARE)
+    done = run(ROOT / file, *rest)
+    assert done.returncode == 0 and "lora.rank" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("line", SHOWN)
