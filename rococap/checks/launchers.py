@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-# By the class of a launcher or a sweeper: the module that it needs, and the extra that brings it.
+_JOBLIB = ("hydra_plugins.hydra_joblib_launcher", "joblib")
+_SUBMITIT = ("hydra_plugins.hydra_submitit_launcher", "submitit")
+# The module that is needed, and the extra that brings it: by the class of a launcher or a sweeper, and by those choices
+# of `hydra/launcher` that come with the module.
 _NEEDS = {
-    "JoblibLauncher": ("hydra_plugins.hydra_joblib_launcher", "joblib"),
-    "LocalLauncher": ("hydra_plugins.hydra_submitit_launcher", "submitit"),
     "RayLauncher": ("ray", "ray"),
     "Search": ("optuna", "optuna"),
-    "SlurmLauncher": ("hydra_plugins.hydra_submitit_launcher", "submitit"),
+    "SlurmLauncher": _SUBMITIT,
+    "joblib": _JOBLIB,
+    "submitit_local": _SUBMITIT,
+    "submitit_slurm": _SUBMITIT,
 }
 
 
-def launcher_fault(target: str) -> str | None:
-    """What is wrong with the `_target_` of `hydra.launcher` or `hydra.sweeper`, if anything is."""
-    module, extra = _NEEDS.get(target.rpartition(".")[2], (None, None))
+def launcher_fault(name: str) -> str | None:
+    """What is wrong with a choice of `hydra/launcher`, or a `_target_` of it or `hydra.sweeper`, if anything is."""
+    module, extra = _NEEDS.get(name.rpartition(".")[2], (None, None))
     if module is None or _is_there(module):
         return None
     return f'needs a package that is not installed: pip install -c constraints.txt -e ".[{extra}]"'

@@ -15,6 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from rococap.checks.config import Problem
+from rococap.checks.launchers import launcher_fault
 from rococap.checks.signatures import signature
 from rococap.checks.source import NoSuchName, did_you_mean
 
@@ -96,7 +97,9 @@ def choice_faults(override: Override, groups: Groups) -> Iterator[str]:
         return
     for choice in value if isinstance(value, list) else [value]:
         folder, _, name = f"{group}/{choice}".rpartition("/")
-        if choice is not None and name not in groups.choices(folder):
+        if group == "hydra/launcher" and (fault := launcher_fault(str(choice))):
+            yield fault
+        elif choice is not None and name not in groups.choices(folder):
             available = groups.choices(group)
             nearest = did_you_mean(str(choice), available)
             yield f"no choice {str(choice)!r}{nearest or ';'} available: {', '.join(available) or 'none'}"
