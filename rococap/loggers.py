@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ def wandb_logger(
         raise UserError("logger=wandb needs wandb: pip install wandb, or take logger=[csv].") from None
     from rococap.wandb_run import WandbRun, going_on
 
+    os.environ["WANDB_DATA_DIR"] = str(folder.path.resolve() / "wandb")  # not the home folder, for what it is to send
     wandb.finish(exit_code=1)  # what a failed job of the same sweep left open
     if mode == "auto":
         mode = "online" if wandb.login(prompt=False, verify=False) else "offline"

@@ -25,12 +25,10 @@ def statistics(run: Path, split: Split, metrics: Mapping[str, Metric]) -> dict[s
     Raises:
         UserError: the run has no captions of the split, or they cannot be scored.
     """
-    predictions = run / "predictions" / f"{split}.jsonl"
-    lines = read_predictions(predictions)
     found = _kept(run, split)
     if missing := {key: metric for key, metric in metrics.items() if key not in found}:
-        counted = score_predictions(missing, lines, split, with_blind=False).statistics
-        found |= {key: values[0] for key, values in counted.items()}
+        counted = score_predictions(missing, read_predictions(_captions(run, split)), split, with_blind=False)
+        found |= {key: values[0] for key, values in counted.statistics.items()}
         try:
             keep(run, split, found)
         except OSError as error:
@@ -52,7 +50,7 @@ def keep(run: Path, split: Split, found: Mapping[str, FloatArray]) -> None:
 def _kept(run: Path, split: Split) -> dict[str, FloatArray]:
     """What was counted of these very captions."""
     path = _path(run, split)
-    if not path.is_file():
+    if not path.is_file() or not _captions(run, split).is_file():
         return {}
     with np.load(path) as file:
         same = str(file[_OF]) == _digest(run, split)
@@ -63,5 +61,9 @@ def _path(run: Path, split: Split) -> Path:
     return run / "scores" / f"{split}_statistics.npz"
 
 
+def _captions(run: Path, split: Split) -> Path:
+    return run / "predictions" / f"{split}.jsonl"
+
+
 def _digest(run: Path, split: Split) -> str:
-    return hashlib.sha256((run / "predictions" / f"{split}.jsonl").read_bytes()).hexdigest()
+    return hashlib.sha256(_captions(run, split).read_bytes()).hexdigest()

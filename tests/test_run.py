@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from commands import BLOCK, ROOT, SMALL, start
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rococap.building import best_captioner, build_captioner
 from rococap.module import captioner_state
 from rococap.predictions import read_predictions
 from rococap.records import RunFolder
+from rococap.wandb_segments import history, segments
 
 MINI = ROOT.parent / "shared" / "data" / "rocov2_mini"
 PLAIN = ["metrics=[]", "logger=[csv]"]
@@ -79,6 +81,7 @@ def test_another_recipe_under_the_same_name_is_refused_with_the_difference(finis
 def stopped(place, run, recipe):
     """The recipe of `finished`, stopped in a second, third and fourth epoch, each time in another way."""
     folder = RunFolder(place / "multirun" / "stopped")
+    recipe = [*recipe, "logger=[csv,wandb,tensorboard]"]
     sittings = []
     for epoch, how in enumerate((signal.SIGKILL, signal.SIGINT, signal.SIGTERM)):
         process = start(*recipe, "name=stopped", cwd=place, cache=place / "cache")
@@ -125,8 +128,27 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(stopped, finished)
     assert folder.state["best_checkpoint"] == whole.state["best_checkpoint"]
     for file in ("predictions/test.jsonl", "evaluation_results.csv"):
         assert (folder.path / file).read_bytes() == (finished / file).read_bytes()
-    runs = {file.stem for file in folder.path.glob("wandb/offline-run-*/*.wandb")}
-    assert runs == {f"run-{folder.state['wandb_id']}"}  # several files, one run on the dashboard
+
+
+def test_a_stopped_run_is_one_run_on_its_dashboards_and_has_everything_once(stopped):
+    folder, _ = stopped
+    files = segments(folder.path, folder.state["wandb_id"])
+    assert len(files) == 4 == len(list(folder.path.glob("wandb/offline-run-*/*.wandb")))
+    rows = history(files)
+    assert [row["_step"] for row in rows] == list(range(len(rows)))
+    epochs = [row for row in rows if "lr" in row]
+    events = EventAccumulator(str(folder.path / "tensorboard")).Reload()
+    for name in ("step", "lr", "train/loss", "val/loss", "val/cider"):
+        expected = [float(row[name]) for row in folder.metrics()]
+        assert [row[name] for row in epochs] == pytest.approx(expected)
+        assert [event.value for event in events.Scalars(name)] == pytest.approx(expected)
+    assert [row["epoch"] for row in epochs] == [0, 1, 2, 3, 4]
+    for seen in ([row["trainer/global_step"] for row in epochs], [e.step for e in events.Scalars("val/cider")]):
+        assert seen == [7, 15, 23, 31, 39]
+    assert [row["trainer/global_step"] for row in rows if "train/loss_step" in row] == [9, 19, 29, 39]
+    assert [event.step for event in events.Scalars("train/loss_step")] == [9, 19, 29, 39]
+    assert sum("images/path" in row for row in rows) == 1
+    assert [event.step for event in events.Scalars("test/cider")] == [40]
 
 
 def test_it_runs_without_the_packages_it_does_not_use(place, run, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from rococap.compare.comparison import Comparison
 from rococap.compare.evidence import SPLIT, listed
-from rococap.compare.runs import Run
+from rococap.compare.runs import SEED, Run, Setting
+from rococap.compare.runs import shown as written
 from rococap.config import build
 from rococap.data.image import UnreadableImage, read
 from rococap.predictions import read_predictions
@@ -25,46 +26,43 @@ def side_by_side(comparison: Comparison) -> Markup:
 
     Where the data cannot be opened any more, captions stand alone, and it is said why.
     """
-    runs = [run for setting in comparison.settings for run in setting.runs]
-    said = {run.label: _captions(run) for run in runs}
-    everyone = next(iter(said.values()))
-    ids = [identity for identity in everyone if all(identity in captions for captions in said.values())]
-    shown = [ids[place] for place in np.unique(np.linspace(0, len(ids) - 1, COUNT).astype(int))]
-    images, missing = _images(runs[0])
-    names = {run.label: name for run, name in _names(comparison)}
+    runs = [(run, name) for setting in comparison.settings for run, name in _named(setting)]
+    images = _captions(runs[0][0])
+    shown = [images[place] for place in np.unique(np.linspace(0, len(images) - 1, COUNT).astype(int))]
+    ids = {prediction.id for prediction in shown}
+    said = [(name, {p.id: p.prediction for p in _captions(run) if p.id in ids}) for run, name in runs]
+    pictures, missing = _images(runs[0][0])
     cards = [
         {
-            "id": identity,
-            "image": _picture(images, identity),
-            "references": everyone[identity].references,
-            "captions": _grouped({names[label]: captions[identity].prediction for label, captions in said.items()}),
-            "attribution": everyone[identity].attribution,
+            "id": p.id,
+            "image": _picture(pictures, p.id),
+            "references": p.references,
+            "captions": _grouped((name, captions[p.id]) for name, captions in said if p.id in captions),
+            "attribution": p.attribution,
         }
-        for identity in shown
+        for p in shown
     ]
     lead = (
-        f"{len(shown)} of {len(ids):,} images, spread evenly over the {SPLIT} split; the best setting first. {missing}"
+        f"{len(shown)} of {len(images):,} images, spread evenly over the {SPLIT} split; best setting first. {missing}"
     )
     return Markup(template("compare").render(cards=cards, lead=lead))
 
 
-def _names(comparison: Comparison) -> list[tuple[Run, str]]:
-    """What a run is called: its setting, and its seed where there are several."""
-    return [
-        (run, setting.label if len(setting.runs) == 1 else f"{setting.label} ({run.label})")
-        for setting in comparison.settings
-        for run in setting.runs
-    ]
+def _named(setting: Setting) -> list[tuple[Run, str]]:
+    """What runs are called: their setting, and their seed where there are several."""
+    if len(setting.runs) == 1:
+        return [(setting.runs[0], setting.label)]
+    return [(run, f"{setting.label} seed={written(run.recipe[SEED])}") for run in setting.runs]
 
 
-def _captions(run: Run) -> dict[str, Prediction]:
-    return {p.id: p for p in read_predictions(run.folder.path / "predictions" / f"{SPLIT}.jsonl")}
+def _captions(run: Run) -> list[Prediction]:
+    return read_predictions(run.folder.path / "predictions" / f"{SPLIT}.jsonl")
 
 
-def _grouped(captions: Mapping[str, str]) -> list[tuple[str, str]]:
+def _grouped(captions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """Each different caption with who said it, in the order of the first who did."""
     groups: dict[str, list[str]] = {}
-    for name, caption in captions.items():
+    for name, caption in captions:
         groups.setdefault(caption, []).append(name)
     return [(caption, listed(names)) for caption, names in groups.items()]
 

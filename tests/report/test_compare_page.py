@@ -83,7 +83,7 @@ def test_few_fractions_have_no_curve_and_it_is_said(finished, tmp_path):
 
 def test_captions_of_all_runs_stand_beside_a_picture(page):
     assert page.count("<img") == 12 and page.count("<article") == 12
-    assert len(re.findall(r"<dt>data\.fraction=0\.1 \(0\.1,0\)", page)) == 12
+    assert len(re.findall(r"data\.fraction=0\.1 seed=0", page)) == 12
 
 
 def test_without_the_data_captions_stand_alone(finished, tmp_path):
