@@ -83,7 +83,7 @@ def test_right_command_lines(argv):
         ("seed=x", "seed: must be a whole number, not 'x'"),
         ("model=vitgpt2", "no choice 'vitgpt2'; did you mean vit_gpt2? available: "),
         ("metrics=[bleu,cidre]", "no choice 'cidre'; did you mean cider? available: "),
-        ("hydra/launcher=slurm", "no choice 'slurm'; available: "),
+        ("hydra/launcher=cluster", "no choice 'cluster'; available: "),
         ("lora.rank", "must be of the form key=value"),
         ("data.root=(", "can't be read"),
         ("lora.rank=4,8", "add -m"),
