@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from pathlib import Path
 
 import filelock
@@ -12,6 +13,15 @@ from rococap.types import UserError
 ASIDE = "~"  # in the name of what was set aside; no name of a run or of a job has it
 _SWEEP = ".sweep.lock"
 _locks: dict[Path, filelock.FileLock] = {}  # held until the process ends, however it ends
+
+
+def require_writable(folder: Path) -> None:
+    """Make a folder that a command will write into; UserError where it cannot, before there is a result to lose."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written to ({error.strerror}): choose another with --out DIR.") from error
 
 
 def new_folder(path: Path) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +23,7 @@ from rococap.config import build, register
 from rococap.data.cache import cache_root
 from rococap.data.caches import KINDS, caches, clear
 from rococap.data.splits import available
+from rococap.folders import require_writable
 from rococap.types import Processor, Source, UserError
 
 if TYPE_CHECKING:
@@ -140,15 +140,6 @@ def show_caches(*, clearing: bool) -> None:
         done = [] if not clearing else ["cleared" if clear(cache) else "kept in part: a run is writing to it"]
         table.add_row(KINDS[cache.kind], cache.name, f"{cache.size / 1e6:,.1f} MB", age, *done)
     console.print(table)
-
-
-def require_writable(folder: Path) -> None:
-    """Fail before images are looked at, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written to ({error.strerror}): choose another with --out DIR.") from error
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ need --references: COCO annotations or ROCOv2's own captions CSV.
 from __future__ import annotations
 
 import argparse
-import tempfile
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
@@ -16,6 +15,7 @@ from rich.console import Console
 from rococap.checks.command_line import check_command_line
 from rococap.cli import user_errors
 from rococap.config import build, register
+from rococap.folders import require_writable
 from rococap.foreign import load
 from rococap.metrics.base import Metric
 from rococap.metrics.scoring import ready
@@ -76,15 +76,6 @@ def chosen_metrics(names: list[str], settings: list[str]) -> dict[str, Metric]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         metrics: dict[str, Metric] = build(compose("train", words).metrics, _convert_="all")
     return metrics
-
-
-def require_writable(folder: Path) -> None:
-    """Fail before scores are computed, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written to ({error.strerror}).") from error
 
 
 if __name__ == "__main__":
