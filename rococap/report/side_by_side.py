@@ -10,8 +10,7 @@ from markupsafe import Markup
 
 from rococap.compare.comparison import Comparison
 from rococap.compare.evidence import SPLIT, listed
-from rococap.compare.runs import SEED, Run, Setting
-from rococap.compare.runs import shown as written
+from rococap.compare.runs import SEED, Run, Setting, shown
 from rococap.config import build
 from rococap.data.image import UnreadableImage, read
 from rococap.predictions import read_predictions
@@ -28,8 +27,8 @@ def side_by_side(comparison: Comparison) -> Markup:
     """
     runs = [(run, name) for setting in comparison.settings for run, name in _named(setting)]
     images = _captions(runs[0][0])
-    shown = [images[place] for place in np.unique(np.linspace(0, len(images) - 1, COUNT).astype(int))]
-    ids = {prediction.id for prediction in shown}
+    chosen = [images[place] for place in np.unique(np.linspace(0, len(images) - 1, COUNT).astype(int))]
+    ids = {prediction.id for prediction in chosen}
     said = [(name, {p.id: p.prediction for p in _captions(run) if p.id in ids}) for run, name in runs]
     pictures, missing = _images(runs[0][0])
     cards = [
@@ -40,19 +39,17 @@ def side_by_side(comparison: Comparison) -> Markup:
             "captions": _grouped((name, captions[p.id]) for name, captions in said if p.id in captions),
             "attribution": p.attribution,
         }
-        for p in shown
+        for p in chosen
     ]
-    lead = (
-        f"{len(shown)} of {len(images):,} images, spread evenly over the {SPLIT} split; best setting first. {missing}"
-    )
-    return Markup(template("compare").render(cards=cards, lead=lead))
+    lead = f"{len(chosen)} of {len(images):,} images, spread evenly over the {SPLIT} split; best setting first."
+    return Markup(template("compare").render(cards=cards, lead=f"{lead} {missing}"))
 
 
 def _named(setting: Setting) -> list[tuple[Run, str]]:
     """What runs are called: their setting, and their seed where there are several."""
     if len(setting.runs) == 1:
         return [(setting.runs[0], setting.label)]
-    return [(run, f"{setting.label} seed={written(run.recipe[SEED])}") for run in setting.runs]
+    return [(run, f"{setting.label} seed={shown(run.recipe[SEED])}") for run in setting.runs]
 
 
 def _captions(run: Run) -> list[Prediction]:
