@@ -60,7 +60,7 @@ def digests(conf: Path) -> dict[str, str]:
 
 
 def reset_peak_memory(device: str) -> None:
-    """Measure peak memory from here on: jobs of a sweep may share a process. Where that can't be, the process's stays."""
+    """Measure peak memory from here on: jobs of a sweep may share a process. Where it can't be, the process's stays."""
     with suppress(OSError):  # no such file but on Linux, and some containers forbid to write it; see man 5 proc
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     if device == "cuda":

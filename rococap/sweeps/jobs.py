@@ -59,10 +59,9 @@ class Jobs:
         """
         overrides = self.parsed(words)
         recipe = self._composer.recipe(overrides)
-        folder = RunFolder(self.path / folder_name(overrides, swept))
-        if not folder.begun:
-            settings = weighty(recipe)
-            folder = next((other for other, its in self._others if its == settings), folder)
+        folder, settings = RunFolder(self.path / folder_name(overrides, swept)), weighty(recipe)
+        if self._there.get(folder) != settings:
+            folder = next((other for other, its in self._there.items() if its == settings), folder)
         return Job(tuple(words), recipe, folder)
 
     def recipe(self, words: Sequence[str]) -> DictConfig:
@@ -81,11 +80,11 @@ class Jobs:
         return overrides
 
     @cached_property
-    def _others(self) -> list[tuple[RunFolder, dict[str, Any]]]:
+    def _there(self) -> dict[RunFolder, dict[str, Any]]:
         """The jobs that were there when the sweep was started, with the settings that make their weights."""
         files = sorted(self.path.glob("*/config.yaml"))
         folders = [RunFolder(file.parent) for file in files if ASIDE not in file.parent.name]
-        return [(folder, weighty(folder.config)) for folder in folders]
+        return {folder: weighty(folder.config) for folder in folders}
 
 
 def folder_name(overrides: Sequence[Override], swept: Collection[str]) -> str:

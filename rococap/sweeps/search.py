@@ -55,8 +55,9 @@ class Search(JobSweeper):
         jobs = list(done)
         try:
             for batch in self._batches(study, again, self.n_trials - len(done)):
+                tried = {job.folder for job in jobs}  # what failed just now would fail again
+                self.launch([job for job in self.missing(list(batch.values())) if job.folder not in tried])
                 jobs += batch.values()
-                self.launch(self.missing(list(batch.values())))
                 self._tell(study, batch)
                 write_best(self.path, jobs, self.jobs)
                 self._stop_if_hopeless(jobs)
@@ -80,12 +81,13 @@ class Search(JobSweeper):
 
     def _batches(self, study: Study, again: list[dict[str, Any]], number: int) -> Iterator[dict[int, Job]]:
         """Jobs by their trials' numbers: first those that an interruption left open, then `again`, then new ones."""
-        opened = {trial.number: trial.params for trial in study.trials if trial.state.name == "RUNNING"}
+        running = [trial for trial in study.trials if trial.state.name == "RUNNING"]
+        opened = [(trial.number, trial.params) for trial in running if trial.params.keys() == self.space.keys()]
         while number > 0:
             batch = {}
             for _ in range(min(self.n_jobs, number)):
                 if opened:
-                    trial, params = opened.popitem()
+                    trial, params = opened.pop(0)
                 else:
                     if again:
                         study.enqueue_trial(again.pop(0))
@@ -133,9 +135,10 @@ def open_study(journal: Path, space: Mapping[str, BaseDistribution], monitor: st
         direction="maximize" if sign(monitor) > 0 else "minimize",
         load_if_exists=True,
     )
-    if study.user_attrs.get("asked", asked) != asked:
+    if "asked" not in study.user_attrs:
+        study.set_user_attr("asked", asked)
+    elif study.user_attrs["asked"] != asked:
         raise UserError(f"{journal.parent} holds a search of another space or monitor: take another name.")
-    study.set_user_attr("asked", asked)
     # With the same seed, a search that goes on would suggest its first trials again.
     study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
     return study

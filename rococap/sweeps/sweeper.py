@@ -43,7 +43,7 @@ class JobSweeper(Sweeper):
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        self.jobs = Jobs(self.path, config.hydra)
+        self.jobs, self.now = Jobs(self.path, config.hydra), Ingredients(config.hydra)
 
     def sweep(self, arguments: list[str]) -> None:
         """Run what is missing. Ends the process: with 1 where a job did not finish, with 130 at Ctrl-C."""
@@ -65,8 +65,7 @@ class JobSweeper(Sweeper):
             UserError: what some were made of has changed, and on_change says to stop.
         """
         jobs = list({job.folder.path: job for job in jobs}.values())
-        now = Ingredients(self.config.hydra)
-        found = [each for job in jobs if (each := outdated(job.folder, job.recipe, now)) is not None]
+        found = [each for job in jobs if (each := outdated(job.folder, job.recipe, self.now)) is not None]
         resolve(found, self.config.on_change)
         return [job for job in jobs if not job.folder.finished]
 
