@@ -27,7 +27,7 @@ _NAMED = 6  # lines that a legend may name; the others say their name when point
 def against_axes(comparison: Comparison) -> Iterator[tuple[str, Markup]]:
     """For each swept axis every metric against it: means with intervals, a dot for each seed's run.
 
-    A line joins settings that differ in nothing else.
+    A line joins settings that differ in nothing else, but for axes that go with this one.
     """
     for axis in comparison.axes:
         layout = axis_layout(axis, [setting.values[axis] for setting in comparison.settings if axis in setting.values])
@@ -60,9 +60,9 @@ def learning_curves(comparison: Comparison) -> Markup:
     order = [f"val/{comparison.metrics[0]}", "val/loss", "train/loss"]
     first = [name for name in order if name in traces]
     rest = [name for name in traces if name not in order]
-    return chosen(
-        {name: traces[name] for name in first + rest}, {"title": "epoch", "tickformat": ",d", "minallowed": 0}
-    )
+    epochs = max(len(trace.x) for group in traces.values() for trace in group)
+    every = {"dtick": 1} if epochs <= 12 else {}
+    return chosen({name: traces[name] for name in first + rest}, {"title": "epoch", **every})
 
 
 def parallel(comparison: Comparison) -> Markup:
@@ -120,9 +120,10 @@ def colour(index: int) -> str:
 
 def _lines(comparison: Comparison, axis: str, name: str) -> Iterator[Scatter]:
     groups: dict[str, list[int]] = {}
+    free = [other for other in comparison.axes if not _go_together(comparison, axis, other)]
     for index, setting in enumerate(comparison.settings):
         if axis in setting.values and name in comparison.scores[index]:
-            rest = {other: value for other, value in setting.values.items() if other != axis}
+            rest = {other: setting.values[other] for other in free if other in setting.values}
             groups.setdefault(" ".join(f"{a}={shown(v)}" for a, v in rest.items()), []).append(index)
     for number, (label, indices) in enumerate(groups.items()):
         indices = sorted(indices, key=lambda index: _order(comparison.settings[index].values[axis]))
@@ -130,6 +131,12 @@ def _lines(comparison: Comparison, axis: str, name: str) -> Iterator[Scatter]:
         scores = [comparison.scores[index][name] for index in indices]
         yield _means(x, scores, label, colour(number), [comparison.settings[index].label for index in indices])
         yield _runs(x, [comparison.settings[index] for index in indices], scores, colour(number))
+
+
+def _go_together(comparison: Comparison, axis: str, other: str) -> bool:
+    """Whether two axes are one: each value of one comes with one value of the other."""
+    pairs = {(shown(s.values.get(axis, "")), shown(s.values.get(other, ""))) for s in comparison.settings}
+    return len(pairs) == len({value for value, _ in pairs}) == len({value for _, value in pairs})
 
 
 def _means(x: Sequence[Any], scores: Sequence[Score], label: str, hue: str, hover: Sequence[str]) -> Scatter:

@@ -112,3 +112,13 @@ def test_without_the_data_captions_stand_alone(finished, tmp_path):
 )
 def test_numbers_that_are_spaced_by_factors_have_a_logarithmic_axis(values, kind):
     assert axis_layout("x", values)["type"] == kind
+
+
+def test_axes_that_go_together_do_not_part_a_line(finished, tmp_path):
+    for rank, rate in ((4, 0.1), (8, 0.2)):
+        for batch in (16, 32):
+            settings = {"lora__rank": rank, "optimizer__lr": rate, "data__batch_size": batch}
+            make_run(finished, tmp_path / f"{rank},{batch}", 0.5, **settings)
+    drawn = figures(compare_page(compare([tmp_path]), "together"))
+    lines = {trace["name"]: trace["x"] for trace in drawn[1] if trace["mode"] == "lines+markers"}
+    assert lines == {"data.batch_size=16": [4, 8], "data.batch_size=32": [4, 8]}
