@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,20 @@ def write_best(path: Path, jobs: Sequence[Job], composed: Jobs) -> None:
     file = path / "experiment" / "best.yaml"
     file.parent.mkdir(exist_ok=True)
     said = f"{folder.state['monitor']} {folder.best_score:.4f} in {folder.path.name}"
+    settings, dropped = experiment(job, composed)
+    command = ["python", "train.py", "--config-dir", str(path), "experiment=best", *(f"~{key}" for key in dropped)]
     lines = [
         "# @package _global_",
         f"# The best of {len({job.folder for job in jobs})} trials, {said}. Run it:",
-        f"#   python train.py --config-dir {path} experiment=best",
+        f"#   {shlex.join(command)}",
     ]
     temporary = file.with_suffix(".new")
-    temporary.write_text("\n".join(lines) + "\n" + OmegaConf.to_yaml(experiment(job, composed)), encoding="utf-8")
+    temporary.write_text("\n".join(lines) + "\n" + OmegaConf.to_yaml(settings), encoding="utf-8")
     temporary.replace(file)
 
 
-def experiment(job: Job, composed: Jobs) -> DictConfig:
-    """The choices and settings in which a job differs from the starting recipe."""
+def experiment(job: Job, composed: Jobs) -> tuple[DictConfig, list[str]]:
+    """The choices and settings in which a job differs from the starting recipe; and what it lacks of that."""
     start, chosen = composed.choices([]), composed.choices(job.words)
     differ = {
         group: choice
@@ -42,10 +45,11 @@ def experiment(job: Job, composed: Jobs) -> DictConfig:
         if choice != start.get(group) and group not in _LEFT_OUT and not group.startswith("hydra/")
     }
     base = composed.recipe([f"{group}={_word(choice)}" for group, choice in differ.items()])
-    settings = _difference(OmegaConf.to_container(base), OmegaConf.to_container(job.recipe))
+    plain, wanted = OmegaConf.to_container(base), OmegaConf.to_container(job.recipe)
+    settings = _difference(plain, wanted)
     defaults = [{f"override /{group}": choice} for group, choice in differ.items()]
     kept = {key: value for key, value in settings.items() if key not in {"name", "on_change"}}
-    return OmegaConf.create({"defaults": ["_self_", *defaults], **kept})
+    return OmegaConf.create({"defaults": ["_self_", *defaults], **kept}), _dropped(plain, wanted)
 
 
 def _difference(base: Any, other: Any) -> dict[str, Any]:
@@ -57,6 +61,17 @@ def _difference(base: Any, other: Any) -> dict[str, Any]:
                 found[key] = inner
         elif key not in base or base[key] != value:
             found[key] = value
+    return found
+
+
+def _dropped(base: Any, other: Any, prefix: str = "") -> list[str]:
+    """Paths of what `base` has and `other` has not."""
+    found = []
+    for key, value in base.items():
+        if key not in other:
+            found.append(f"{prefix}{key}")
+        elif isinstance(value, dict) and isinstance(other[key], dict):
+            found += _dropped(value, other[key], f"{prefix}{key}.")
     return found
 
 

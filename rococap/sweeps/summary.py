@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 
@@ -22,8 +23,9 @@ def show_summary(jobs: Sequence[Job]) -> bool:
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     console.print(_table(folders))
     for folder in folders:
-        if error := folder.state.get("last_error"):
-            console.print(f"{folder.path.name}: {error.partition(chr(10))[0]}", markup=False, soft_wrap=True)
+        if folder.state.get("state") == "failed":
+            error = str(folder.state["last_error"]).partition("\n")[0]
+            console.print(f"{folder.path.name}: {error}", markup=False, soft_wrap=True)
     unfinished = sum(not folder.finished for folder in folders)
     if unfinished:
         print(f"{unfinished} of {len(folders)} jobs did not finish", file=sys.stderr)
@@ -32,7 +34,7 @@ def show_summary(jobs: Sequence[Job]) -> bool:
 
 def best(folders: Sequence[RunFolder]) -> RunFolder | None:
     """The finished run with the best value of what it monitors; None where none has finished."""
-    finished = [folder for folder in folders if folder.finished]
+    finished = [folder for folder in folders if folder.finished and not math.isnan(folder.best_score)]
     return max(finished, key=lambda folder: sign(folder.state["monitor"]) * folder.best_score, default=None)
 
 
