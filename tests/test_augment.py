@@ -4,14 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from commands import ROOT, SMALL
+from commands import ROOT
 from omegaconf import OmegaConf
 from PIL import Image
 from test_optimizers import fit, settings
 
 from rococap.augment import Augment, sheet
 from rococap.config import build
-from rococap.records import RunFolder
 
 STILL = Augment(rotation=0, shift=0, scale=0, brightness=0, contrast=0, gamma=0, noise=0)
 
@@ -96,13 +95,3 @@ def test_only_training_images_change_and_the_same_again_after_a_stop(light, tmp_
     assert rest == losses[1:]
     assert all(torch.equal(a, b) for a, b in zip(seen[6:12], seen[12:], strict=True))
     assert all(torch.equal(*pair) for pair in zip(parameters(whole), parameters(again), strict=True))
-
-
-def test_a_run_shows_what_it_learns_from(run, place):
-    words = [ROOT / "train.py", *SMALL, "trainer.max_epochs=2", "metrics=[]", "logger=[csv]"]
-    done = run(*words, "augment=light", "name=augmented")
-    assert done.returncode == 0, done.stderr
-    folder = RunFolder(place / "multirun" / "augmented")
-    with Image.open(folder.path / "augment.png") as picture:
-        assert picture.size == (7 * 224, 6 * 224)
-    assert "images are augmented" in (folder.path / "train.log").read_text()

@@ -44,7 +44,7 @@ def fit(config, folder, epochs, checkpoint=None, augment=None):
     torch.manual_seed(0)
     captioner = tiny()
     add_lora(captioner, **LORA)
-    data = CaptionData(Phantom(train=48, valid=8, test=1, seed=0), captioner.processor, batch_size=8, **DATA)
+    data = CaptionData(Phantom(train=24, valid=4, test=1, seed=0), captioner.processor, batch_size=4, **DATA)
     schedule = partial(constant, warmup=0.1)
     module = CaptionModule(captioner, build(config, _convert_="all"), schedule, None, {}, seed=0, augment=augment)
     losses = []

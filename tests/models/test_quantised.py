@@ -6,19 +6,17 @@ import bitsandbytes
 import pytest
 import torch
 from checkpoints import gpt2_directory, vit_directory
-from commands import ROOT, SMALL
+from commands import ROOT
 from peft.tuners.lora.bnb import Linear4bit, Linear8bitLt
 from test_export import image, of_rococap, opened  # noqa: F401
 from transformers.pytorch_utils import Conv1D
 
-from rococap.evaluation import evaluate
 from rococap.models.audit import audit, refuse_missing_gradients
 from rococap.models.export import export
 from rococap.models.lora import add_lora
 from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import fresh
 from rococap.precision import Precision
-from rococap.records import RunFolder
 
 LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
 LAYERS = {
@@ -86,7 +84,7 @@ def test_lora_trains_on_it_and_what_is_new_trains_in_full(weights, batch, tmp_pa
     assert all(gradient.any() for name, gradient in gradients.items() if ".lora_" in name)
 
 
-@WEIGHTS
+@pytest.mark.parametrize("weights", ["nf4", pytest.param("int8", marks=pytest.mark.slow)])
 def test_the_adapter_opens_without_rococap_on_the_same_base(weights, image, tmp_path):  # noqa: F811
     captioner = quantised(weights)
     add_lora(captioner, **LORA)
@@ -100,19 +98,6 @@ def test_the_adapter_opens_without_rococap_on_the_same_base(weights, image, tmp_
     expected, theirs = of_rococap(captioner, image)
     assert caption == expected
     torch.testing.assert_close(logits, theirs, rtol=1e-3, atol=1e-3)
-
-
-def test_a_run_in_nf4_is_captioned_anew_to_the_same_words(run, place):
-    small = [*SMALL, "trainer.max_epochs=1", "metrics=[]", "logger=[csv]", "precision=nf4", "name=nf4"]
-    done = run(ROOT / "train.py", *small)
-    assert done.returncode == 0, done.stderr
-    folder = RunFolder(place / "multirun" / "nf4")
-    assert folder.config.precision.weights == "nf4"
-    file = folder.path / "predictions" / "test.jsonl"
-    before = file.read_bytes()
-    file.unlink()
-    evaluate(folder.path, "test")
-    assert file.read_bytes() == before
 
 
 def test_full_fine_tuning_of_rounded_weights_is_refused(run):
