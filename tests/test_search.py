@@ -91,6 +91,7 @@ def test_trials_that_fail_do_not_end_a_search_until_they_are_too_many(place):
     assert "1 of " in stopped.stderr and "max_failure_rate=0.0" in stopped.stderr
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_killed_is_run_first(place):
     words = ["-m", "hydra/sweeper=optuna", "seed=choice(103)", "lora.rank=int(interval(2,64))", "name=killed"]
     process = begin(place, *words, "hydra.sweeper.n_trials=1")

@@ -118,6 +118,7 @@ def test_sweeps_without_a_name_do_not_meet(place):
     assert [folder.state["state"] for folder in folders] == ["interrupted", "interrupted"]
 
 
+@pytest.mark.slow
 def test_a_job_that_was_killed_in_its_process_is_told_of_by_its_folder(place):
     sweep(place, "-m", "name=killed", "seed=104,2")
     again = sweep(place, "-m", "name=killed", "seed=105,104")
@@ -128,7 +129,7 @@ def test_a_job_that_was_killed_in_its_process_is_told_of_by_its_folder(place):
 def test_what_changed_between_stops_a_sweep(tmp_path):
     place = checkout(tmp_path)
     line = ["-m", "name=grid", "seed=1,2"]
-    assert sweep(place, *line).returncode == 0
+    assert sweep(place, *line).returncode == sweep(place, "name=one").returncode == 0
     grid = place / "multirun" / "grid"
     before = snapshot(grid)
     shutil.copy(place / "conf" / "lora" / "attention.yaml", place / "conf" / "lora" / "mine.yaml")
@@ -145,6 +146,11 @@ def test_what_changed_between_stops_a_sweep(tmp_path):
     assert anew.returncode == 0 and worked_on(anew) == ["seed=1", "seed=2"]
     aside = {file.replace("seed=1/", "seed=1~1/").replace("seed=2/", "seed=2~1/"): at for file, at in before.items()}
     assert aside.items() <= snapshot(grid).items()
+
+    run = sweep(place, "name=one")
+    assert run.returncode == 2 and "multirun/one was made with what has changed since: code, conf/." in run.stderr
+    run = sweep(place, "name=one", "on_change=rerun")
+    assert run.returncode == 0 and worked_on(run) == ["one"] and (grid.parent / "one~1" / "run.json").is_file()
 
 
 def test_a_sweep_file_needs_no_flag_and_gives_way_to_the_command_line(place):

@@ -65,6 +65,11 @@ def _plain(node: Any, path: str, found: list[Problem]) -> Any:
         return node
     if node._is_missing() or node._is_none():
         return _MISSING if node._is_missing() else None
+    if path:
+        try:
+            return OmegaConf.to_container(node, resolve=True)
+        except OmegaConfBaseException:
+            pass  # said of the setting below that it comes from
     keys: Iterable[Any] = node.keys() if isinstance(node, DictConfig) else range(len(node))
     values = {}
     for key in keys:

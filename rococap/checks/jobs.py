@@ -9,7 +9,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -31,10 +31,11 @@ class Composer:
     def recipe(self, overrides: list[Override]) -> DictConfig:
         """The config of a job that was found to be right, without its `hydra` node."""
         choices = self._choosing(overrides)
-        cfg = self._compose([_line(choice) for choice in choices])
-        for override in overrides:
-            if override not in choices and (fault := apply(cfg, override, self.groups)) is not None:
-                raise UserError(f"{_line(override)}: {fault}")
+        values = [override for override in overrides if override not in choices]
+        cfg = self._compose([_line(choice) for choice in choices], values)
+        for value in values:
+            if (fault := apply(cfg, value, self.groups)) is not None:
+                raise UserError(f"{_line(value)}: {fault}")
         return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
     def job(self, overrides: list[Override]) -> tuple[DictConfig | None, list[Problem]]:
@@ -44,7 +45,7 @@ class Composer:
         found = [Problem(line, fault) for line, each in faults.items() for fault in each]
         chosen = [line for line, each in faults.items() if not each]
         try:
-            cfg = self._compose(chosen, any(override.is_hydra_override() for override in overrides))
+            cfg = self._compose(chosen, [override for override in overrides if override not in choices])
         except (HydraException, OmegaConfBaseException, YAMLError) as error:
             return None, [*found, Problem(" ".join(chosen) or "config", _reason(error))]
         # What is set inside a group that could not be chosen can't be judged.
@@ -63,7 +64,7 @@ class Composer:
     def choices(self, overrides: list[Override]) -> dict[str, Any]:
         """The choice of each config group, or list of choices, in a job that was found to be right."""
         chosen = [_line(choice) for choice in self._choosing(overrides)]
-        single = {str(group): choice for group, choice in self._compose(chosen).hydra.runtime.choices.items()}
+        single = {str(group): choice for group, choice in self._compose(chosen, []).hydra.runtime.choices.items()}
         # Hydra tells of single choices only.
         loader, line = self.groups.loader, [*chosen, *self.searchpath]
         files = [str(d.config_path) for d in loader.compute_defaults_list(self.config_name, line, RunMode.RUN).defaults]
@@ -76,18 +77,18 @@ class Composer:
     def _choosing(self, overrides: list[Override]) -> list[Override]:
         return [override for override in overrides if is_choice(override, self.groups)]
 
-    def _compose(self, chosen: list[str], sets_hydra: bool = False) -> DictConfig:
+    def _compose(self, chosen: list[str], values: list[Override]) -> DictConfig:
+        """What the chosen files hold; its parts are this job's own where values are to be set, and shared elsewhere."""
         key = tuple(chosen)
         if key not in self._composed:
             line = [*chosen, *self.searchpath]
             self._composed[key] = self.hydra.compose_config(self.config_name, line, RunMode.RUN)
         composed = self._composed[key]
-        if sets_hydra:
-            return copy.deepcopy(composed)
-        # Hydra's own node is three quarters of it: all copies share it.
-        cfg = OmegaConf.masked_copy(composed, [str(name) for name in composed if name != "hydra"])
-        with flag_override(cfg, ["struct", "no_deepcopy_set_nodes"], [False, True]):
-            cfg.hydra = composed.hydra
+        touched = {value.key_or_group.partition(".")[0] for value in values}
+        cfg = OmegaConf.create({}, flags={"no_deepcopy_set_nodes": True})
+        for name in composed:
+            node = composed._get_node(name)
+            cfg[name] = copy.deepcopy(node) if name in touched else node
         return cfg
 
 

@@ -167,9 +167,8 @@ def test_a_command_mends_what_a_file_has_wrong(conf):
 
 def test_experiments_are_suggested(conf):
     write(conf / "experiment" / "demo.yaml", "# @package _global_\nseed: 3\n")
-    assert faults("experiment=dmeo", conf=conf) == (
-        "experiment=dmeo: no choice 'dmeo'; did you mean demo? available: demo"
-    )
+    said = "experiment=dmeo: no choice 'dmeo'; did you mean demo? available: demo"
+    assert faults("experiment=dmeo", conf=conf).startswith(said)
 
 
 def test_a_file_that_chooses_what_is_not_there(conf):
