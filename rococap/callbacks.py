@@ -34,7 +34,8 @@ class Records(Callback):
         self.folder.add_metrics(trainer.current_epoch, row)
         for logger in trainer.loggers:
             logger.log_metrics({"epoch": trainer.current_epoch, **row}, step=trainer.global_step - 1)
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in sorted(values.items()))
+        told = dict.fromkeys(("train/loss", "val/loss", self.monitor))  # metrics.csv has the others
+        shown = "  ".join(f"{name} {values[name]:.4g}" for name in told if name in values)
         log.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

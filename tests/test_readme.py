@@ -58,7 +58,8 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[optuna]"',
 ]
 APART = ["lora=none", "optimizer=schedule_free", "metrics=imageclef"]  # words that do not go with every other
-OTHER = ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
+OTHER = ["python scripts/benchmark.py train --baseline FILE --json FILE"]  # see tests/test_benchmark.py
+OTHER += ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
 
 
 def commands():
