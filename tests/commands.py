@@ -32,10 +32,12 @@ PathFinder.find_spec = staticmethod(find_spec)
 
 def start(*words, cwd, cache, environment=None, **options):
     """Start one of the project's commands, `train.py` or `scripts/score.py`, as a user does."""
+    # W&B's service of this process, if a test began one, would serve the command too, and outlive its being killed.
+    inherited = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
     return subprocess.Popen(
         [sys.executable, *map(str, words)],
         cwd=cwd,
-        env={**os.environ, "ROCOCAP_CACHE": str(cache), "OMP_NUM_THREADS": "1", **(environment or {})},
+        env={**inherited, "ROCOCAP_CACHE": str(cache), "OMP_NUM_THREADS": "1", **(environment or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -57,7 +57,9 @@ def begun(process, folder, deadline=120):
     end = time.monotonic() + deadline
     while RunFolder(folder).state.get("state") != "running" and process.poll() is None and time.monotonic() < end:
         time.sleep(0.05)
-    return [p for p in psutil.Process(process.pid).children(recursive=True) if "submitit.core._submit" in p.cmdline()]
+    children = psutil.Process(process.pid).children(recursive=True)
+    alive = [p for p in children if p.status() != psutil.STATUS_ZOMBIE]
+    return [p for p in alive if "submitit.core._submit" in p.cmdline()]
 
 
 def test_a_job_that_is_told_to_leave_is_queued_again_and_ends(place):
