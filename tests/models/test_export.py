@@ -7,8 +7,8 @@ import pytest
 import torch
 from commands import BLOCK
 
-from rococap.data.phantom import Phantom
 from rococap.building import best_captioner
+from rococap.data.phantom import Phantom
 from rococap.models.export import export
 from rococap.models.lora import train_in_full
 from rococap.models.tiny import tiny
