@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image
 
-from rococap.data.image import read, to_rgb
+from rococap.data.image import to_rgb
 from rococap.metrics.base import FloatArray
 from rococap.metrics.facts import mentions
 from rococap.models.base import Captioner
-from rococap.types import Example, Processor
+from rococap.report.shown import Shown
+from rococap.types import Processor
 
 _BATCH = 32
 _PLAIN = {"there", "this", "that", "with", "from", "shows", "showing", "demonstrates", "demonstrating", "image"}
@@ -49,19 +50,22 @@ def can_attend(captioner: Captioner) -> bool:
     return type(captioner).attend is not Captioner.attend
 
 
-def attention(captioner: Captioner, examples: Sequence[Example], captions: Sequence[str]) -> Iterator[Attention]:
-    """The attention of each caption over its image, in fp32 on the captioner's device."""
+def attention(captioner: Captioner, shown: Sequence[Shown]) -> dict[str, Attention]:
+    """Id -> the attention of the caption over its image, in fp32 on the captioner's device."""
     processor = captioner.processor
     device = next(captioner.parameters()).device
-    for start in range(0, len(examples), _BATCH):
-        texts = list(captions[start : start + _BATCH])
-        pixels = np.stack([processor.pixels(read(e.image)) for e in examples[start : start + _BATCH]])
+    seen = {}
+    for start in range(0, len(shown), _BATCH):
+        batch = shown[start : start + _BATCH]
+        texts = [one.prediction.prediction for one in batch]
+        pixels = np.stack([processor.pixels(one.image) for one in batch])
         with torch.inference_mode():
             features = captioner.eval().encode(torch.from_numpy(pixels).to(device))
             maps = captioner.attend(features, texts).float().cpu().numpy()
         rows = round((maps.shape[-1] * processor.image_size[0] / processor.image_size[1]) ** 0.5)
-        for text, found in zip(texts, maps.reshape(*maps.shape[:2], rows, -1), strict=True):
-            yield Attention(text, found, processor)
+        for one, found in zip(batch, maps.reshape(*maps.shape[:2], rows, -1), strict=True):
+            seen[one.example.id] = Attention(one.prediction.prediction, found, processor)
+    return seen
 
 
 def telling_words(seen: Attention, with_facts: bool, count: int = 4) -> list[tuple[str, FloatArray]]:

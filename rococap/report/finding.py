@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from PIL import Image
@@ -12,9 +13,8 @@ from rococap.data.phantom import PhantomImage
 from rococap.metrics.base import FloatArray
 from rococap.metrics.facts import mentions
 from rococap.metrics.stats import RESAMPLES, SEED, interval
-from rococap.models.base import Captioner
-from rococap.report.attention import attention
-from rococap.types import Example
+from rococap.report.attention import Attention
+from rococap.report.shown import Shown
 
 _IMAGES = 50  # enough for a narrow interval, and some seconds
 
@@ -39,24 +39,31 @@ class OnFinding:
     elsewhere: float
 
 
-def on_finding(captioner: Captioner, examples: Sequence[Example], captions: Sequence[str]) -> list[OnFinding]:
-    """How the attention of each fact's word lies, over the first 50 images with a finding; nothing for other data."""
-    chosen = [
-        (example, example.image, caption)
-        for example, caption in zip(examples, captions, strict=True)
-        if isinstance(example.image, PhantomImage) and example.image.facts()["kind"] != "none"
-    ][:_IMAGES]
-    if not chosen:
-        return []
-    kinds = [image.facts()["modality"] for _, image, _ in chosen]
-    seen = list(attention(captioner, [e for e, _, _ in chosen], [caption for _, _, caption in chosen]))
-    covers = np.stack([_cover(image, seen[0].tokens.shape[1:]) for _, image, _ in chosen])  # [images, rows, columns]
+def with_finding(shown: Sequence[Shown]) -> dict[str, PhantomImage]:
+    """By id, the first 50 images whose finding's place is known; none of other data than the phantom."""
+    images = ((one.example.id, one.example.image) for one in shown)
+    return dict(
+        islice(
+            (
+                (identity, image)
+                for identity, image in images
+                if isinstance(image, PhantomImage) and image.facts()["kind"] != "none"
+            ),
+            _IMAGES,
+        )
+    )
+
+
+def on_finding(images: Mapping[str, PhantomImage], looks: Mapping[str, Attention]) -> list[OnFinding]:
+    """How the attention of each fact's word lies, over images that `with_finding` gave; both by id."""
+    kinds = [image.facts()["modality"] for image in images.values()]
+    covers = np.stack([_cover(image, looks[identity].tokens.shape[1:]) for identity, image in images.items()])
     found: dict[str, list[tuple[float, float, float]]] = {}
-    for index, looks in enumerate(seen):
+    for index, seen in enumerate(looks[identity] for identity in images):
         others = [other for other, kind in enumerate(kinds) if kind == kinds[index] and other != index]
-        stated = {m.fact: (m.start, m.end) for m in mentions(looks.caption) if m.value != "none"}
+        stated = {m.fact: (m.start, m.end) for m in mentions(seen.caption) if m.value != "none"}
         for fact, (start, end) in stated.items():
-            weights = looks.at(start, end)
+            weights = seen.at(start, end)
             if weights is not None and others:
                 on_each = np.einsum("rc,irc->i", weights, covers)
                 row = (float(on_each[index]), float(covers[index].mean()), float(on_each[others].mean()))

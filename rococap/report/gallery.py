@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
 
-from rococap.data.image import read
 from rococap.metrics.facts import facts_said
-from rococap.models.base import Captioner
-from rococap.report.attention import attention, can_attend, heat, telling_words
+from rococap.report.attention import Attention, heat, telling_words
 from rococap.report.page import picture, template
 from rococap.report.samples import RIGHT, WRONG, judged
-from rococap.types import Example, Prediction
+from rococap.report.shown import Shown
 
 OF_EACH = 4
 AT_RANDOM = 8
 _KINDS = {RIGHT: "right", WRONG: "wrong"}
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An image of a gallery, what is said of it, and its own scores by name."""
-
-    example: Example
-    prediction: Prediction
-    scores: Mapping[str, float]
 
 
 def choose(shown: Sequence[Shown], metric: str) -> dict[str, list[Shown]]:
@@ -53,40 +41,29 @@ def choose(shown: Sequence[Shown], metric: str) -> dict[str, list[Shown]]:
     return chosen
 
 
-def gallery(groups: Mapping[str, Sequence[Shown]], captioner: Captioner | None) -> Markup:
-    """The cards of all groups; with heat maps of some words where a captioner is given that has cross-attention."""
+def gallery(groups: Mapping[str, Sequence[Shown]], looks: Mapping[str, Attention]) -> Markup:
+    """The cards of all groups; with heat maps of some words of the images that have attention, given by id."""
     every = [one for group in groups.values() for one in group]
     with_facts = all(p.references and facts_said(p.references[0]) for p in (one.prediction for one in every))
-    looking = captioner is not None and can_attend(captioner)
-    maps = _maps(captioner, every, with_facts) if captioner is not None and looking else {}
     cards = {
-        name: [_card(one, with_facts, maps.get(one.example.id, [])) for one in group] for name, group in groups.items()
+        name: [_card(one, with_facts, looks.get(one.example.id)) for one in group] for name, group in groups.items()
     }
-    return Markup(template("gallery").render(groups=cards, with_facts=with_facts, with_maps=looking))
+    return Markup(template("gallery").render(groups=cards, with_facts=with_facts, with_maps=bool(looks)))
 
 
-def _maps(captioner: Captioner, every: Sequence[Shown], with_facts: bool) -> dict[str, list[tuple[str, Markup]]]:
-    """Id -> some words, each with the image and where the model looked."""
-    seen = attention(captioner, [one.example for one in every], [one.prediction.prediction for one in every])
-    return {
-        one.example.id: [
-            (word, picture(heat(read(one.example.image), weights), f"attention for {word}"))
-            for word, weights in telling_words(looks, with_facts)
-        ]
-        for one, looks in zip(every, seen, strict=True)
-    }
-
-
-def _card(one: Shown, with_facts: bool, maps: list[tuple[str, Markup]]) -> dict[str, object]:
+def _card(one: Shown, with_facts: bool, looks: Attention | None) -> dict[str, object]:
     said, true = one.prediction, next(iter(one.prediction.references), "")
     words = judged(said.prediction, true) if with_facts else [(word, "") for word in said.prediction.split()]
     return {
         "id": said.id,
-        "image": picture(read(one.example.image), said.id),
+        "image": picture(one.image, said.id),
         "words": [(word, _KINDS.get(colour, "")) for word, colour in words],
         "references": said.references,
         "scores": one.scores,
         "concepts": [concept.name or concept.cui for concept in said.concepts],
         "attribution": said.attribution,
-        "maps": maps,
+        "maps": [
+            (word, picture(heat(one.image, weights), f"attention for {word}"))
+            for word, weights in (telling_words(looks, with_facts) if looks else ())
+        ],
     }

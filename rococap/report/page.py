@@ -13,11 +13,25 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 from PIL import Image
 from plotly.graph_objects import Figure
+from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from rococap.data.image import to_rgb
 
 COLOURS = ("#0969da", "#bf8700", "#1a7f37", "#8250df", "#cf222e", "#1b7c83", "#6e7781")  # of lines and bars, in turn
+_AXIS = {"gridcolor": "#ebf0f8", "linecolor": "#ebf0f8", "zerolinecolor": "#ebf0f8", "automargin": True}
+# Plotly's own templates go into each chart whole: hundreds of settings, most of them for charts of other kinds.
+_LOOKS = {
+    "layout": {
+        "colorway": COLOURS,
+        "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#2a3f5f"},
+        "hovermode": "closest",
+        "paper_bgcolor": "white",
+        "plot_bgcolor": "white",
+        "xaxis": _AXIS,
+        "yaxis": _AXIS,
+    }
+}
 
 
 def page(title: str, lead: str, sections: Iterable[tuple[str, Markup]]) -> str:
@@ -43,16 +57,15 @@ def template(name: str) -> Template:
 def chart(figure: Figure, height: int = 380, **layout: Any) -> Markup:
     """A plot that can be zoomed and pointed at, as wide as the page; `height` in pixels; `layout` is Plotly's."""
     usual: dict[str, Any] = {
-        "template": "plotly_white",
-        "colorway": COLOURS,
+        "template": _LOOKS,
         "height": height,
         "margin": {"l": 56, "r": 16, "t": 40, "b": 48},
-        "font": {"family": "system-ui, sans-serif", "size": 13},
         "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
     }
-    figure.update_layout(usual | layout)
+    drawn = figure.to_dict()
+    drawn["layout"] |= usual | layout  # as plain values: what Figure checks of each costs more than all the rest
     settings = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
-    return Markup(figure.to_html(full_html=False, include_plotlyjs=False, config=settings))
+    return Markup(to_html(drawn, config=settings, include_plotlyjs=False, full_html=False, validate=False))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:

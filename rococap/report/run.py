@@ -11,11 +11,13 @@ from markupsafe import Markup
 from rococap.models.base import Captioner
 from rococap.predictions import read_predictions
 from rococap.records import RunFolder
-from rococap.report.finding import on_finding
-from rococap.report.gallery import Shown, choose, gallery
+from rococap.report.attention import attention, can_attend
+from rococap.report.finding import OnFinding, on_finding, with_finding
+from rococap.report.gallery import choose, gallery
 from rococap.report.page import page, table
 from rococap.report.plots import by_part, curves, distributions
-from rococap.report.samples import samples
+from rococap.report.samples import contact_sheet
+from rococap.report.shown import Shown
 from rococap.results import FILE, OTHERS, Row, per_sample_file, read_per_sample, read_results
 from rococap.slices import LEAST, slices
 from rococap.types import Example, Prediction, Split
@@ -31,6 +33,7 @@ _GUARDS = {
     "length_ratio": "mean words of a caption over those of a reference",
     "common_share": "share equal to the most common training caption",
 }
+_SAMPLES = 20  # images on samples.png
 Section = tuple[str, Markup]
 
 
@@ -48,37 +51,41 @@ def report(
     state = folder.state
     checkpoint, monitor, best = state["best_checkpoint"], state["monitor"], state["best_score"]
     lead = _LEAD.format(split, f"{len(predictions):,}", checkpoint, monitor, best)
-    content = page(str(folder.config.name), lead, _sections(folder, split, predictions, examples, captioner))
+    images = {example.id: example for example in examples}
+    file = folder.path / FILE
+    rows = [row for row in (read_results(file) if file.is_file() else []) if row.split == split]
+    scores = read_per_sample(folder.path / per_sample_file(split)) if rows else {}
+    shown = [Shown(images[p.id], p, scores.get(p.id, {})) for p in predictions]
+    content = page(str(folder.config.name), lead, _sections(folder, split, rows, shown, captioner))
     path.write_text(content, encoding="utf-8")
-    return {"report": path, **({"samples": samples(folder, examples)} if split == "test" else {})}
+    return {"report": path, **({"samples": _samples(folder, shown[:_SAMPLES])} if split == "test" else {})}
 
 
 def _sections(
     folder: RunFolder,
     split: Split,
-    predictions: Sequence[Prediction],
-    examples: Sequence[Example],
+    rows: Sequence[Row],
+    shown: Sequence[Shown],
     captioner: Captioner | None,
 ) -> Iterator[Section]:
-    file = folder.path / FILE
-    rows = [row for row in (read_results(file) if file.is_file() else []) if row.split == split]
-    scores = read_per_sample(folder.path / per_sample_file(split)) if rows else {}
-    names = list(next(iter(scores.values()), {}))
+    names = list(shown[0].scores) if shown else []
     monitored = str(folder.state["monitor"]).removeprefix("val/")
     metric = monitored if monitored in names else next(iter(names), "")
     if rows:
         yield "Scores", _scores(rows)
     yield "Guards", _guards(folder.state.get("guards", {}).get(split, []))
     if rows:
-        yield "Where it is good", _parts(rows, metric, predictions)
-        columns = {name: [scores[p.id][name] for p in predictions] for name in names}
+        yield "Where it is good", _parts(rows, metric, [one.prediction for one in shown])
+        columns = {name: [one.scores[name] for one in shown] for name in names}
         yield "Scores of single images", _grid(distributions(columns))
     yield "Training", _grid(curves(folder.metrics(), names))
-    images = {example.id: example for example in examples}
-    shown = [Shown(images[p.id], p, scores.get(p.id, {})) for p in predictions]
-    if captioner is not None and (looks := _looks(captioner, shown)):
-        yield "Does it look at the finding?", looks
-    yield f"Images{f', by {metric}' if metric else ''}", gallery(choose(shown, metric), captioner)
+    groups, findings, looks = choose(shown, metric), with_finding(shown), {}
+    if captioner is not None and can_attend(captioner):
+        asked = {one.example.id for group in groups.values() for one in group} | set(findings)
+        looks = attention(captioner, [one for one in shown if one.example.id in asked])
+        if findings:
+            yield "Does it look at the finding?", _looks(on_finding(findings, looks))
+    yield f"Images{f', by {metric}' if metric else ''}", gallery(groups, looks)
     yield (
         "Recipe",
         Markup("<details><summary>config.yaml</summary><pre>{}</pre></details>").format(
@@ -132,11 +139,9 @@ def _parts(rows: Sequence[Row], metric: str, predictions: Sequence[Prediction]) 
     return drawn + note
 
 
-def _looks(captioner: Captioner, shown: Sequence[Shown]) -> Markup:
-    """Of the phantom, whose findings' places are known; nothing for other data."""
-    found = on_finding(captioner, [one.example for one in shown], [one.prediction.prediction for one in shown])
+def _looks(found: Sequence[OnFinding]) -> Markup:
     if not found:
-        return Markup("")
+        return Markup("<p>No caption has a word for a finding.</p>")
     lines = [[one.fact, one.images, one.share, _range(one.low, one.high), one.area, one.elsewhere] for one in found]
     kind = next((one for one in found if one.fact == "kind"), found[0])
     header = ["word that says the", "images", "on the finding", "95 % interval", "area", "on findings of others"]
@@ -147,6 +152,14 @@ def _looks(captioner: Captioner, shown: Sequence[Shown]) -> Markup:
         "what lies on the findings of other images of the modality.</p>"
     )
     return said.format(kind.fact, kind.share, kind.share / kind.area) + table(header, lines) + note
+
+
+def _samples(folder: RunFolder, shown: Sequence[Shown]) -> Path:
+    path = folder.path / "samples.png"
+    captions = [one.prediction for one in shown]
+    references = [next(iter(caption.references), "") for caption in captions]
+    contact_sheet([one.image for one in shown], [caption.prediction for caption in captions], references, path)
+    return path
 
 
 def _grid(plots: Sequence[Markup]) -> Markup:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from rococap.data.phantom import Phantom
@@ -10,11 +9,16 @@ from rococap.models.base import Captioner
 from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import ViTGPT2
 from rococap.report.attention import Attention, attention, can_attend, heat, telling_words
-from rococap.report.finding import on_finding
-from rococap.types import Example
+from rococap.report.finding import on_finding, with_finding
+from rococap.report.shown import Shown
+from rococap.types import Example, Prediction
 
 EXAMPLES = Phantom(train=1, valid=1, test=12, seed=0).examples("test")
 CAPTIONS = [example.captions[0] for example in EXAMPLES]
+
+
+def shown(examples, captions):
+    return [Shown(e, Prediction(e.id, text), {}) for e, text in zip(examples, captions, strict=True)]
 
 
 class Letters:
@@ -60,12 +64,13 @@ def test_heat_is_orange_where_the_model_looked():
 
 def test_captions_of_any_length_are_looked_at_in_order():
     captioner = tiny()
-    seen = list(attention(captioner, EXAMPLES, ["x", *CAPTIONS[1:]]))
-    assert [one.caption for one in seen] == ["x", *CAPTIONS[1:]]
-    alone = next(attention(captioner, EXAMPLES[5:6], CAPTIONS[5:6]))
+    seen = attention(captioner, shown(EXAMPLES, ["x", *CAPTIONS[1:]]))
+    assert list(seen) == [e.id for e in EXAMPLES]
+    assert [one.caption for one in seen.values()] == ["x", *CAPTIONS[1:]]
+    beside, (alone,) = seen[EXAMPLES[5].id], attention(captioner, shown(EXAMPLES[5:6], CAPTIONS[5:6])).values()
     start = CAPTIONS[5].index(" ") + 1
-    np.testing.assert_allclose(seen[5].at(start, start + 4), alone.at(start, start + 4), atol=1e-5)
-    assert seen[5].at(start, start + 4).shape == (14, 14)
+    np.testing.assert_allclose(beside.at(start, start + 4), alone.at(start, start + 4), atol=1e-5)
+    assert beside.at(start, start + 4).shape == (14, 14)
 
 
 def test_an_architecture_without_cross_attention_is_known():
@@ -78,26 +83,21 @@ def test_an_architecture_without_cross_attention_is_known():
     assert not can_attend(captioner)
 
 
-def knowing(monkeypatch, look):
-    """The tiny captioner, its attention of every token replaced by `look(image) [rows, columns]`."""
-    captioner = tiny()
-    maps = iter(torch.tensor(np.stack([look(e.image) for e in EXAMPLES if e.image.facts()["kind"] != "none"])).float())
-
-    def attend(features, captions):
-        each = torch.stack([next(maps).flatten() for _ in captions])
-        return each[:, None].expand(-1, 64, -1)
-
-    monkeypatch.setattr(captioner, "attend", attend)
-    return captioner
+def found_by(look):
+    """What is found where the attention of every token is `look(image) [rows, columns]`."""
+    images, processor = with_finding(shown(EXAMPLES, CAPTIONS)), tiny().processor
+    captions = dict(zip([e.id for e in EXAMPLES], CAPTIONS, strict=True))
+    looks = {i: Attention(captions[i], np.tile(look(image), (64, 1, 1)), processor) for i, image in images.items()}
+    return on_finding(images, looks)
 
 
 def patches(mask):
     return mask.reshape(14, 16, 14, 16).mean((1, 3))
 
 
-def test_attention_on_the_finding_is_told_from_attention_anywhere(monkeypatch):
-    there = on_finding(knowing(monkeypatch, lambda image: patches(image.finding())), EXAMPLES, CAPTIONS)
-    anywhere = on_finding(knowing(monkeypatch, lambda image: np.ones((14, 14))), EXAMPLES, CAPTIONS)
+def test_attention_on_the_finding_is_told_from_attention_anywhere():
+    there = found_by(lambda image: patches(image.finding()))
+    anywhere = found_by(lambda image: np.ones((14, 14)))
     by_fact = {one.fact: one for one in there}
     assert {"kind", "side", "place", "size", "count", "modality"} == set(by_fact)
     kind = by_fact["kind"]
@@ -108,9 +108,10 @@ def test_attention_on_the_finding_is_told_from_attention_anywhere(monkeypatch):
         assert one.share == pytest.approx(one.area)
 
 
-def test_where_there_is_no_known_finding_nothing_is_said():
+def test_only_images_whose_finding_is_known_are_looked_at():
     other = [Example("a", Image.new("L", (8, 8)), ("two nodules",))]
-    assert on_finding(tiny(), other, ["two nodules"]) == []
+    assert with_finding(shown(other, ["two nodules"])) == {}
     images = Phantom(train=1, valid=1, test=60, seed=0).examples("test")
     normal = [example for example in images if example.image.facts()["kind"] == "none"]
-    assert normal and on_finding(tiny(), normal, [example.captions[0] for example in normal]) == []
+    assert normal and with_finding(shown(normal, ["normal"] * len(normal))) == {}
+    assert len(with_finding(shown(images, ["normal"] * len(images)))) == min(50, len(images) - len(normal))

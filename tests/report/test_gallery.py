@@ -2,7 +2,9 @@ import pytest
 
 from rococap.data.phantom import Phantom
 from rococap.models.tiny import tiny
-from rococap.report.gallery import Shown, choose, gallery
+from rococap.report.attention import attention
+from rococap.report.gallery import choose, gallery
+from rococap.report.shown import Shown
 from rococap.types import Concept, Prediction
 
 EXAMPLES = Phantom(train=1, valid=1, test=40, seed=0).examples("test")
@@ -49,7 +51,7 @@ def test_a_card_tells_all_and_escapes_it():
         ),
         {"cider": 1.234},
     )
-    drawn = gallery({"Best": [one]}, None)
+    drawn = gallery({"Best": [one]}, {})
     for text in ("a&lt;b", "&lt;script&gt;", "left &amp; right", "Chest, C2", "Doe &lt;CC BY&gt;", "cider 1.23"):
         assert text in drawn
     assert "<script" not in drawn and "figcaption" not in drawn
@@ -57,14 +59,15 @@ def test_a_card_tells_all_and_escapes_it():
 
 def test_facts_are_coloured_and_words_have_heat_maps_where_they_can():
     group = {"Best": shown(3)}
-    drawn = gallery(group, tiny())
+    drawn = gallery(group, attention(tiny(), group["Best"]))
     assert '<span class="wrong">' in drawn and '<span class="right">' in drawn
     assert drawn.count("<figcaption>") >= 3 and drawn.count("data:image/jpeg;base64,") == 3 + drawn.count(
         "<figcaption>"
     )
-    assert gallery(group, None).count("data:image/jpeg;base64,") == 3
+    assert gallery(group, {}).count("data:image/jpeg;base64,") == 3
 
 
 def test_an_empty_caption_is_said_to_be_empty():
     e = EXAMPLES[0]
-    assert "an empty caption" in gallery({"Random": [Shown(e, Prediction(e.id, "", ()), {})]}, tiny())
+    one = Shown(e, Prediction(e.id, "", ()), {})
+    assert "an empty caption" in gallery({"Random": [one]}, attention(tiny(), [one]))
