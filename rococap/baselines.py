@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import mode
 
@@ -38,9 +38,8 @@ from rococap.types import Example, Prediction, Split
 
 log = logging.getLogger(__name__)
 
-Reduce = Callable[[Tensor], Tensor]  # of features [batch, positions, width], to any number of rows
-
-FORMAT = "1"  # of what is kept; another number leaves older ones aside
+FORMAT = "2"  # of what is kept; another number leaves older ones aside
+MEAN = "mean_feature.npy"
 _BATCH = 64
 
 
@@ -65,9 +64,10 @@ def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, cfg: Di
                 kept, [row for name, captions in systems.items() for row in _score(metrics, captions, split, name)]
             )
         rows = read_results(kept)
-        mean = _mean_feature(captioner, data, folder, cfg)
-    if mean is None:
+    if captioner.tower_trains:
+        log.info("no prior: the vision tower trains, and each run would have to encode all images again")
         return rows
+    mean = torch.from_numpy(np.load(folder / MEAN))
     said = captioning(captioner, cfg)(mean[None])[0]
     return rows + _score(metrics, _constant(examples, said), split, "prior")
 
@@ -81,20 +81,20 @@ def _key(captioner: Captioner, data: CaptionData, cfg: DictConfig) -> str:
 def _systems(
     captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig
 ) -> dict[str, list[Prediction]]:
-    """Captions of base, common and nearest; what is kept is read."""
+    """Captions of base, common and nearest, and beside them the mean feature; what is kept is read."""
     makers = {"base": _base, "common": _common, "nearest": _nearest}
     if captioner.new:
         del makers["base"]
     for name, make in makers.items():
         if not (folder / f"{name}.jsonl").is_file():
             with PredictionWriter(unfinished := folder / f"{name}.tmp") as file:
-                for prediction in make(captioner, data, split, cfg):
+                for prediction in make(captioner, data, split, folder, cfg):
                     file.write(prediction)
             unfinished.replace(folder / f"{name}.jsonl")
     return {name: read_predictions(folder / f"{name}.jsonl") for name in makers}
 
 
-def _base(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> Iterator[Prediction]:
+def _base(captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig) -> Iterator[Prediction]:
     base = build_captioner(cfg)
     encode, caption = encoding(base, cfg), captioning(base, cfg)
     loader = data.loader(split, cfg.decoding.batch_size)
@@ -105,44 +105,37 @@ def _base(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig
     yield from _said(data.examples(split), captions)
 
 
-def _common(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> Iterator[Prediction]:
+def _common(
+    captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig
+) -> Iterator[Prediction]:
     yield from _constant(data.examples(split), mode(example.captions[0] for example in data.examples("train")))
 
 
-def _nearest(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> Iterator[Prediction]:
+def _nearest(
+    captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig
+) -> Iterator[Prediction]:
     base = build_captioner(cfg) if captioner.tower_trains else captioner
-    train, asked = (_features(base, data, part, cfg, _direction) for part in ("train", split))
+    train, mean = _features(base, data, "train", cfg)
+    asked, _ = _features(base, data, split, cfg)
+    write_whole(folder / MEAN, lambda stream: np.save(stream, mean.numpy()))  # the training images are read once
     captions = [example.captions[0] for example in data.examples("train")]
     nearest = torch.cat([(rows @ train.T).argmax(dim=1) for rows in torch.split(asked, 1024)])  # [images]
     yield from _said(data.examples(split), [captions[index] for index in nearest.tolist()])
 
 
-def _direction(features: Tensor) -> Tensor:
-    return functional.normalize(features.mean(dim=1), dim=-1)  # [batch, width]
+def _features(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> tuple[Tensor, Tensor]:
+    """Directions of a split's features, each averaged over positions, [images, width]; and their mean.
 
-
-def _mean_feature(captioner: Captioner, data: CaptionData, folder: Path, cfg: DictConfig) -> Tensor | None:
-    """float [positions, width]; None where the tower trains: then each run would have to encode all images again."""
-    if captioner.tower_trains:
-        log.info("no prior: the vision tower trains, so that features are not kept")
-        return None
-    file = folder / "mean_feature.npy"
-    if not file.is_file():
-        sums = _features(captioner, data, "train", cfg, lambda features: features.double().sum(dim=0, keepdim=True))
-        mean = (sums.sum(dim=0) / len(data.examples("train"))).float().numpy()
-        write_whole(file, lambda stream: np.save(stream, mean))
-    return torch.from_numpy(np.load(file))
-
-
-def _features(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig, reduce: Reduce) -> Tensor:
-    """Each batch's features reduced, one below the other, in the order of the examples; on the CPU."""
+    On the CPU, in the order of the examples; the mean is [positions, width].
+    """
     encode, loader = encoding(captioner, cfg), data.loader(split, _BATCH)
-    return torch.cat(
-        [
-            reduce((encode(batch.pixel_values) if batch.features is None else batch.features).float()).cpu()
-            for batch in track(loader, description=f"Reading the features of {split}", total=len(loader))
-        ]
-    )
+    directions, sums = [], []
+    for batch in track(loader, description=f"Reading the features of {split}", total=len(loader)):
+        features = (encode(batch.pixel_values) if batch.features is None else batch.features).float()
+        directions.append(functional.normalize(features.mean(dim=1), dim=-1).cpu())
+        sums.append(features.double().sum(dim=0).cpu())
+    found = torch.cat(directions)
+    return found, (torch.stack(sums).sum(dim=0) / len(found)).float()
 
 
 def _constant(examples: Sequence[Example], caption: str) -> list[Prediction]:

@@ -70,6 +70,12 @@ def checkpoints(folder: RunFolder) -> ModelCheckpoint:
     )
 
 
+class _Stopping(EarlyStopping):
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep a run ended that was killed between its last epoch and its scores: Lightning forgets that it was."""
+        trainer.should_stop = trainer.should_stop or self.stopped_epoch > 0
+
+
 def early_stopping(monitor: str, metrics: list[str], patience: int, min_delta: float) -> EarlyStopping:
     """Ends a run that does not get better.
 
@@ -80,4 +86,4 @@ def early_stopping(monitor: str, metrics: list[str], patience: int, min_delta: f
         min_delta: what counts as better.
     """
     monitor = monitored(monitor, metrics)
-    return EarlyStopping(monitor, min_delta, patience, mode="max" if sign(monitor) > 0 else "min")
+    return _Stopping(monitor, min_delta, patience, mode="max" if sign(monitor) > 0 else "min")

@@ -130,6 +130,23 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(stopped, finished)
         assert (folder.path / file).read_bytes() == (finished / file).read_bytes()
 
 
+def test_a_run_that_ended_early_and_was_killed_then_trains_no_further(place, run, recipe):
+    folder = RunFolder(place / "multirun" / "early")
+    hopeless = ["callbacks=[early_stopping]", "callbacks.early_stopping.patience=1", "optimizer.lr=1e-12"]
+    words = [*recipe, *hopeless, "metrics=[cider]", "logger=[csv]", "monitor=val/loss", "name=early"]
+    process = start(*words, cwd=place, cache=place / "cache")
+    deadline = time.monotonic() + 200
+    while not (folder.path / "adapter").is_dir() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=60)
+    trained = folder.metrics()
+    assert folder.state["state"] == "running" and len(trained) < 5
+    done = run(*words)
+    assert done.returncode == 0, done.stderr
+    assert folder.state["state"] == "finished" and folder.metrics() == trained
+
+
 def test_a_stopped_run_is_one_run_on_its_dashboards_and_has_everything_once(stopped):
     folder, _ = stopped
     files = segments(folder.path, folder.state["wandb_id"])
