@@ -190,12 +190,24 @@ class Clock:
     """Wall time of a run over all its sittings."""
 
     def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
         self.before = float(folder.state.get("wall_seconds", 0.0))
         self.start = time.monotonic()
 
     def seconds(self) -> float:
         """Seconds so far."""
         return round(self.before + time.monotonic() - self.start, 1)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """A part of the run, whose seconds run.json keeps, also where it is interrupted."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            parts: dict[str, float] = self.folder.state.get("seconds", {})
+            spent = parts.get(name, 0.0) + time.monotonic() - begun
+            self.folder.note(seconds={**parts, name: round(spent, 2)})
 
 
 @contextmanager

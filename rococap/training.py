@@ -89,11 +89,14 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
         use_distributed_sampler=False,  # the data's own sampler shares batches out
     )
     captioner.train()  # where features were just encoded it is in eval mode, and Lightning would leave it there
-    trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
+    with clock.part("training"):
+        trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
     building.load_best(captioner, folder)
     export(captioner, folder.path)
-    evaluation.caption_split(captioner, data, "test", folder, cfg)
-    rows = evaluation.score_split(captioner, data, "test", folder, cfg)
+    with clock.part("captioning"):
+        evaluation.caption_split(captioner, data, "test", folder, cfg)
+    with clock.part("scoring"):
+        rows = evaluation.score_split(captioner, data, "test", folder, cfg)
     folder.note(peak_memory=peak_memory(device))
     examples = data.examples("test")
     summarise(trainer.loggers, rows, report(folder, "test", examples, captioner), examples, trainer.global_step)

@@ -5,6 +5,7 @@ data      preparing images, against decoding and resizing them alone
 generate  captioning, against generate image by image and in plain batches
 score     all metrics, against the PTB tokenizer and METEOR alone
 startup   from the command to the first step, against the imports alone
+sweep     a small sweep, against the training, captioning and scoring of its jobs alone
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TRAIN = Path(__file__).resolve().parents[1] / "train.py"
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["train", "data", "generate", "score", "startup"])
+    parser.add_argument("what", choices=["train", "data", "generate", "score", "startup", "sweep"])
     parser.add_argument("--baseline", type=Path, help="train: the script; it takes --data, --tokenizer, --pad ...")
     parser.add_argument("--data", type=Path, metavar="DIR", help="train/ and train_captions.csv; else images are drawn")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="with tokenizer.json; else the small captioner's")
@@ -35,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--max-length", type=int, default=128, help="tokens: of a padded or a generated caption")
     parser.add_argument("--precision", choices=["fp32", "fp16", "bf16"], default="fp32")
-    parser.add_argument("--rounds", type=int, default=1, help="how often each side runs, in turns")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each side runs, in turns; sweep: seeds")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--plot", type=Path, metavar="FILE.html", help="write a picture of them there")
     return parser.parse_args()
@@ -57,7 +58,7 @@ def main() -> None:
 
 def measure(a: argparse.Namespace) -> tuple[dict[str, Any], Table]:
     """The figures, and the table of them."""
-    from rococap.benchmark import data, generate, scoring, startup, train
+    from rococap.benchmark import data, generate, scoring, startup, sweep, train
     from rococap.types import UserError
 
     if a.what == "train":
@@ -76,8 +77,10 @@ def measure(a: argparse.Namespace) -> tuple[dict[str, Any], Table]:
         result = generate.measure(a.size, a.tokenizer, a.images or 8, a.batch_size, a.max_length, a.rounds)
     elif a.what == "score":
         result = scoring.measure(a.images or 10_000, a.rounds)
-    else:
+    elif a.what == "startup":
         result = startup.measure(TRAIN, a.rounds)
+    else:
+        result = sweep.measure(TRAIN, a.rounds)
     return result, table(a.what, result)
 
 

@@ -73,6 +73,14 @@ def test_a_part_is_measured_against_its_plain_counterpart(words, tmp_path):
     assert result["ratio"] > 0 and len(result["sides"]) >= 2 and min(result["sides"].values()) > 0
 
 
+@pytest.mark.slow
+def test_a_sweep_is_measured_against_its_jobs_parts(tmp_path):
+    result = bench("sweep", tmp_path=tmp_path)
+    alone, whole, again = result["sides"].values()
+    assert result["ratio"] == pytest.approx(whole / alone) and alone < whole and again < whole / 4
+    assert "of 4 jobs" in next(iter(result["sides"]))
+
+
 def test_a_baseline_that_does_other_work_is_refused(tmp_path):
     script = tmp_path / "baseline.py"
     script.write_text('print(\'{"images": 3, "epochs": 1, "batch_size": 4, "seconds": 1}\')')

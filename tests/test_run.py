@@ -29,6 +29,8 @@ def snapshot(folder: Path) -> dict[str, int]:
 def test_the_folder_holds_what_the_readme_says(finished):
     folder = RunFolder(finished)
     assert folder.state["state"] == "finished" and folder.state["last_error"] is None
+    assert folder.state["seconds"].keys() == {"training", "captioning", "scoring"}
+    assert 0 < sum(folder.state["seconds"].values()) < folder.state["wall_seconds"]
     files = ["config.yaml", "environment.json", "train.log", "metrics.csv", "predictions/test.jsonl"]
     files += ["evaluation_results.csv", "adapter/README.md", "adapter/adapter_model.safetensors"]
     assert [name for name in files if not (finished / name).is_file()] == []
@@ -122,6 +124,8 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(stopped, finished)
     log = (folder.path / "train.log").read_text()
     assert log.count("epoch 1/5") == 1 and log.count("epoch 5/5") == 1
     assert folder.state["state"] == "finished" and folder.state["last_error"] is None
+    interrupted = [sitting["state"]["seconds"]["training"] for sitting in sittings[1:]]
+    assert 0 < interrupted[0] < interrupted[1] < folder.state["seconds"]["training"]
     for name in ("epoch", "step", "lr", "train/loss", "val/loss", "val/cider"):
         assert [row[name] for row in folder.metrics()] == [row[name] for row in whole.metrics()]
     assert sorted(f.name for f in folder.checkpoints.iterdir()) == sorted(f.name for f in whole.checkpoints.iterdir())
