@@ -88,19 +88,23 @@ def chosen(traces: Mapping[str, Sequence[Scatter]], x: Axis) -> Markup:
     first = next(iter(traces))
     for trace, name in zip(figure.data, names, strict=True):
         trace.visible = name == first
+    figure.update_layout(xaxis=x, yaxis={"title": first}, updatemenus=menu(names))
+    named = sum(trace.visible and trace.showlegend is not False for trace in figure.data)
+    below = {"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0}
+    return chart(figure, height=360 + 22 * min(named, _NAMED), legend=below)
+
+
+def menu(names: Sequence[str]) -> list[Axis]:
+    """Chooses among the names that a chart's traces have, in their order, and shows those of one."""
     buttons = [
         {
             "label": name,
             "method": "update",
             "args": [{"visible": [other == name for other in names]}, {"yaxis.title.text": name}],
         }
-        for name in traces
+        for name in dict.fromkeys(names)
     ]
-    menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
-    figure.update_layout(xaxis=x, yaxis={"title": first}, updatemenus=[menu] if len(buttons) > 1 else [])
-    named = sum(trace.visible and trace.showlegend is not False for trace in figure.data)
-    below = {"orientation": "h", "yanchor": "top", "y": -0.22, "x": 0}
-    return chart(figure, height=360 + 22 * min(named, _NAMED), legend=below)
+    return [{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}] if len(buttons) > 1 else []
 
 
 def axis_layout(title: str, values: Sequence[Any]) -> Axis:

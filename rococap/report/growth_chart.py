@@ -10,7 +10,7 @@ from plotly.graph_objects import Figure, Scatter
 from plotly.subplots import make_subplots
 
 from rococap.compare.growth import Growth
-from rococap.report.compare_charts import colour
+from rococap.report.compare_charts import colour, menu
 from rococap.report.page import chart
 from rococap.scaling import Forecast
 
@@ -27,22 +27,13 @@ def growth_chart(growths: Mapping[str, Sequence[Growth]]) -> Markup:
                 trace.visible = name == next(iter(growths))
                 figure.add_trace(trace, row=row, col=1)
                 names.append(name)
-    buttons = [
-        {
-            "label": name,
-            "method": "update",
-            "args": [{"visible": [other == name for other in names]}, {"yaxis.title.text": name}],
-        }
-        for name in growths
-    ]
-    menu = {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
     ticks = sorted({float(f) for each in growths.values() for growth in each for f in growth.points.fractions} | {1.0})
     figure.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{tick:.3g}" for tick in ticks])
     figure.update_layout(
         xaxis2={"title": "share of the training images"},
         yaxis={"title": next(iter(growths))},
         yaxis2={"title": "residual", "zeroline": True, "zerolinecolor": "#59636e"},
-        updatemenus=[menu] if len(buttons) > 1 else [],
+        updatemenus=menu(names),
     )
     return chart(figure, height=520, legend={"orientation": "h", "yanchor": "top", "y": -0.15, "x": 0})
 
