@@ -20,15 +20,22 @@ class Records(Callback):
         self.folder = folder
         self.monitor = monitor
         self.clock = clock
+        self.validated = -1  # the last epoch that was
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._note(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.validated = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Before the checkpoint is saved, so that no saved epoch lacks its row.
         if not trainer.is_global_zero:
             return
-        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name != "train/loss_step"}
+        # Lightning keeps the values of an earlier epoch where this one was not validated.
+        old = "val/" if self.validated != trainer.current_epoch else "train/loss_step"
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith(old)}
+        values.pop("train/loss_step", None)
         values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row = {"step": float(trainer.global_step), **values, "wall_seconds": self.clock.seconds()}
         self.folder.add_metrics(trainer.current_epoch, row)
@@ -44,7 +51,7 @@ class Records(Callback):
     def _note(self, trainer: pl.Trainer) -> None:
         if not trainer.is_global_zero:
             return
-        if trainer.current_epoch > 0:
+        if any(row.get("val/loss") for row in self.folder.metrics()):
             epoch, score = self.folder.best_epoch(self.monitor)
             best = self.folder.checkpoint(epoch).relative_to(self.folder.path).as_posix()
             self.folder.note(best_checkpoint=best, best_score=score, monitor=self.monitor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rococap.changes import Ingredients, Outdated, differences, outdated, refusal, resolve
 from rococap.cli import user_errors
-from rococap.folders import hold_run, hold_sweep, new_folder
+from rococap.folders import hold_run, hold_sweep, is_helper, new_folder
 from rococap.records import RunFolder, show
 from rococap.types import UserError
 
@@ -24,6 +25,11 @@ class ClaimFolder(Callback):
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if is_helper():
+            logging.disable(logging.INFO)  # the first process says and writes it all
+            with open_dict(config):
+                config.hydra.job_logging = {"version": 1}
+            return
         with user_errors():
             folder = RunFolder(settle(config, "run"))
             recipe = recipe_of(config)
@@ -59,6 +65,8 @@ def claim(path: Path, config: DictConfig) -> RunFolder:
         UserError: another process runs there, it holds another recipe or something else, or cannot be written.
     """
     folder = RunFolder(path)
+    if is_helper():
+        return folder
     hold_run(path)
     if not folder.begun:
         folder.write_recipe(config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from rococap.types import UserError
 ASIDE = "~"  # in the name of what was set aside; no name of a run or of a job has it
 _SWEEP = ".sweep.lock"
 _locks: dict[Path, filelock.FileLock] = {}  # held until the process ends, however it ends
+
+
+def is_helper() -> bool:
+    """Whether Lightning started this process as one of several that train a run: the first one has the run's folder."""
+    return int(os.environ.get("LOCAL_RANK", 0)) > 0
 
 
 def require_writable(folder: Path) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from rococap.folders import is_helper
 from rococap.results import FILE as results_file
 from rococap.results import read_results, show_table
 from rococap.types import UserError
@@ -72,8 +73,9 @@ class RunFolder:
         _replace(self.path / "config.yaml", OmegaConf.to_yaml(resolved))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a file whole or not at all."""
-        _replace(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        """Write a file whole or not at all; of several processes that train a run the first one writes."""
+        if not is_helper():
+            _replace(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from statistics import mode
 
@@ -20,6 +21,7 @@ from rococap.changes import conf_folder
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
 from rococap.environment import environment, peak_memory, reset_peak_memory
+from rococap.folders import is_helper
 from rococap.loggers import summarise
 from rococap.models.audit import audit, table
 from rococap.models.export import export
@@ -28,7 +30,7 @@ from rococap.optim import refuse_paged
 from rococap.precision import device_type
 from rococap.records import Clock, RunFolder, monitored
 
-console = Console()
+console = Console(quiet=is_helper())
 _SHOWN = 6  # images, and draws of each
 
 
@@ -52,7 +54,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     refuse_paged(optimizer, device)
     scorer = evaluation.scorer(cfg)
     recipe = building.recipe(cfg)
-    loggers = [logger(folder, recipe) for logger in build(cfg.logger).values()]
+    loggers = [logger(folder, recipe) for logger in build(cfg.logger).values() if not is_helper()]
     source = build(cfg.data.source)
     source.examples("train")  # a missing dataset is said before a model is loaded
     captioner = building.build_captioner(cfg)
@@ -91,6 +93,8 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     captioner.train()  # where features were just encoded it is in eval mode, and Lightning would leave it there
     with clock.part("training"):
         trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
+    if is_helper():
+        sys.exit()  # captions and scores are the first process's
     building.load_best(captioner, folder)
     export(captioner, folder.path)
     with clock.part("captioning"):
@@ -112,10 +116,12 @@ def _show(augment: Augment, data: CaptionData, folder: RunFolder) -> None:
 
 def _quiet() -> None:
     """Silence advice that is about this program, not about the run."""
-    for name in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda"):
+    lightning = ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
+    for name in (*lightning, "lightning_fabric.utilities.distributed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged has been shared out
     for advice in (".*module\\(s\\) in eval mode.*", ".*smaller than the logging interval.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message=advice)

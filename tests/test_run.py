@@ -15,6 +15,7 @@ from rococap.building import best_captioner, build_captioner
 from rococap.module import captioner_state
 from rococap.predictions import read_predictions
 from rococap.records import RunFolder
+from rococap.results import FILE, read_results
 from rococap.wandb_segments import history, segments
 
 MINI = ROOT.parent / "shared" / "data" / "rocov2_mini"
@@ -132,6 +133,34 @@ def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(stopped, finished)
     assert folder.state["best_checkpoint"] == whole.state["best_checkpoint"]
     for file in ("predictions/test.jsonl", "evaluation_results.csv"):
         assert (folder.path / file).read_bytes() == (finished / file).read_bytes()
+
+
+def test_two_processes_train_as_one_does_with_batches_twice_as_large(place, run):
+    plain = [word for word in SMALL if not word.startswith(("data.batch_size", "trainer.max_epochs"))]
+    plain += ["trainer.max_epochs=2", "trainer.accelerator=cpu", "lora.dropout=0", "features=fp32"]
+    plain += ["metrics=[facts]", "logger=[csv]"]
+    for name, words in (("pair", ["trainer.devices=2", "data.batch_size=8"]), ("one", ["data.batch_size=16"])):
+        done = run(ROOT / "train.py", *plain, *words, f"name={name}")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("best val/loss") == 1
+    pair, one = (RunFolder(place / "multirun" / name) for name in ("pair", "one"))
+    assert len(pair.metrics()) == 2 and sorted(p.name for p in pair.path.glob("*.log")) == ["train.log"]
+    for several, single in zip(pair.metrics(), one.metrics(), strict=True):
+        for name in ("step", "train/loss", "val/loss", "val/facts"):
+            assert float(several[name]) == pytest.approx(float(single[name]), rel=1e-5)
+    assert (pair.path / "predictions/test.jsonl").read_bytes() == (one.path / "predictions/test.jsonl").read_bytes()
+    assert [(r.system, r.n) for r in read_results(pair.path / FILE)] == [
+        (r.system, r.n) for r in read_results(one.path / FILE)
+    ]
+
+
+def test_epochs_that_are_not_validated_have_no_scores(place, run):
+    words = [*SMALL, "+trainer.check_val_every_n_epoch=2", *PLAIN, "name=seldom"]
+    done = run(ROOT / "train.py", *words)
+    assert done.returncode == 0, done.stderr
+    folder = RunFolder(place / "multirun" / "seldom")
+    assert [bool(row["val/loss"]) for row in folder.metrics()] == [False, True, False, True, False]
+    assert folder.best_checkpoint().name in {"epoch=01.ckpt", "epoch=03.ckpt"}
 
 
 def test_a_run_that_ended_early_and_was_killed_then_trains_no_further(place, run, recipe):

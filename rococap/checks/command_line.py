@@ -14,6 +14,7 @@ from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from rococap.checks.config import Problem
 from rococap.checks.jobs import Composer
@@ -79,6 +80,10 @@ def _problems(composer: Composer, line: list[str], multirun: bool, shown: bool) 
         said = "only a search takes an interval: add hydra/sweeper=optuna, or list the values"
         unread += [Problem(str(override.input_line), said) for override in swept if override.is_interval_sweep()]
     values_of = [_values(override, composer, searches) for override in swept]
+    asked = [value.value() for axis in values_of for value in axis if value.key_or_group == "trainer.devices"]
+    if cfg.hydra.mode == RunMode.MULTIRUN or multirun:
+        several = any(devices != 1 for devices in asked or [OmegaConf.select(cfg, "trainer.devices")])
+        found += [Problem("trainer.devices", "must be 1 in a sweep: each job has one device")] * several
     return found + unread + list(_sweep(composer, values_of, 0 if searches else _JOBS))
 
 

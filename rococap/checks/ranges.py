@@ -48,6 +48,9 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "augment.noise": _SHARE,
     "trainer.max_epochs": _at_least(1),
     "trainer.accumulate_grad_batches": _at_least(1),
+    "trainer.limit_val_batches": _POSITIVE,
+    "trainer.check_val_every_n_epoch": _at_least(1),
+    "trainer.num_nodes": (lambda value: value == 1, "1, since a run trains on one machine"),
 }
 FEATURES = ("auto", "fp32", "off")
 

@@ -76,9 +76,11 @@ class CaptionData(LightningDataModule):
         return self._datasets[split]
 
     def loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> DataLoader[Batch]:
-        """Batches of a split, in the order of `examples(split)` unless shuffled."""
+        """Batches of a whole split, in the order of `examples(split)` unless shuffled."""
+        return self._loader(split, batch_size, shuffle, 0, 1)
+
+    def _loader(self, split: Split, batch_size: int, shuffle: bool, rank: int, world: int) -> DataLoader[Batch]:
         dataset = self.dataset(split)
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         lengths = [len(row) for row in dataset.tokens]
         return DataLoader(
             dataset,
@@ -93,13 +95,14 @@ class CaptionData(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self.loader("train", self.batch_size, shuffle=True)
+        return self._loader("train", self.batch_size, True, *self._part())
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self.loader("valid", self.batch_size)
+        return self._loader("valid", self.batch_size, False, *self._part())
 
-    def test_dataloader(self) -> DataLoader[Batch]:
-        return self.loader("test", self.batch_size)
+    def _part(self) -> tuple[int, int]:
+        """Rank and number of the processes that train."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _chosen(self, split: Split) -> list[Example]:
         examples = self.source.examples(split)

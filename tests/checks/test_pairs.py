@@ -23,6 +23,19 @@ def test_schedule_free_brings_its_schedule():
     check_command_line(CONF, argv=["-m", *CHOICES, "optimizer=adamw,schedule_free,adafactor"])
 
 
+@pytest.mark.parametrize("words", [["trainer.devices=2"], ["trainer.devices=1,2"]])
+def test_a_job_of_a_sweep_has_one_device(words):
+    with pytest.raises(UserError, match=r"trainer\.devices: must be 1 in a sweep"):
+        check_command_line(CONF, argv=["-m", *CHOICES, "seed=0,1", *words])
+    check_command_line(CONF, argv=[*CHOICES, "trainer.devices=2"])
+
+
+def test_some_epoch_has_to_be_validated():
+    with pytest.raises(UserError, match=r"check_val_every_n_epoch: must be at most trainer\.max_epochs=6"):
+        check_command_line(CONF, argv=[*CHOICES, "+trainer.check_val_every_n_epoch=7", "trainer.max_epochs=6"])
+    check_command_line(CONF, argv=[*CHOICES, "+trainer.check_val_every_n_epoch=3", "trainer.max_epochs=6"])
+
+
 @pytest.mark.parametrize(
     ("optimizer", "extra"), [("lion_8bit", "quantised"), ("schedule_free", "schedulefree")], ids=["bnb", "schedulefree"]
 )

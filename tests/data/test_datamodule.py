@@ -103,7 +103,7 @@ def test_a_split_is_prepared_when_it_is_needed(tmp_path):
 
 
 def test_a_split_without_captions_has_no_real_token(tmp_path):
-    [batch] = data(Drawn(tmp_path / "x")).test_dataloader()
+    [batch] = data(Drawn(tmp_path / "x")).loader("test", 8)
     assert batch.input_ids.shape == (3, 1)
     assert batch.attention_mask.sum() == 0
 
