@@ -28,7 +28,7 @@ class ClaimFolder(Callback):
         if is_helper():
             logging.disable(logging.INFO)  # the first process says and writes it all
             with open_dict(config):
-                config.hydra.job_logging = {"version": 1}
+                config.hydra.job_logging = {"root": None}
             return
         with user_errors():
             folder = RunFolder(settle(config, "run"))
