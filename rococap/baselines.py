@@ -75,7 +75,8 @@ def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, cfg: Di
 def _key(captioner: Captioner, data: CaptionData, cfg: DictConfig) -> str:
     chosen = {name: cfg.data[name] for name in ("fraction", "subset_seed", "drop_leaks", "val_images", "max_tokens")}
     parts = OmegaConf.to_container(OmegaConf.masked_copy(cfg, ["model", "precision", "decoding"]), resolve=True)
-    return json.dumps([FORMAT, data.fingerprint, captioner.tower_digest(), chosen, parts, cfg.trainer.accelerator])
+    base = build_captioner(cfg) if captioner.tower_trains else captioner  # a tower that has trained is this run's alone
+    return json.dumps([FORMAT, data.fingerprint, base.tower_digest(), chosen, parts, cfg.trainer.accelerator])
 
 
 def _systems(

@@ -2,12 +2,14 @@
 
 import hydra
 import pytest
+import torch
 from commands import ROOT
 from omegaconf import OmegaConf
 
 from rococap import baselines
 from rococap.building import build_captioner, build_data
 from rococap.config import register
+from rococap.data.caches import caches, clear
 from rococap.data.phantom import Phantom
 from rococap.predictions import read_predictions
 
@@ -63,6 +65,21 @@ def test_another_share_of_the_data_or_decoding_is_computed_anew(cfg, tmp_path):
             OmegaConf.update(cfg, key, setting)
         rows(cfg)
     assert len(list((tmp_path / "cache/baselines").glob("*"))) == 3
+
+
+def test_runs_whose_towers_train_share_what_is_of_their_base_and_it_can_be_cleared(cfg):
+    cfg.lora.train_vision_tower = True
+    captioner = build_captioner(cfg)
+    data = build_data(cfg, Leaked(), captioner)
+    first = baselines.baseline_rows(captioner, data, "test", cfg)
+    assert {row.system for row in first} == {"base", "common", "nearest"}
+    with torch.no_grad():
+        for weight in captioner.tower.parameters():
+            weight.mul_(1.1)
+    assert baselines.baseline_rows(captioner, data, "test", cfg) == first
+    [kept] = [cache for cache in caches() if cache.kind == "baselines"]
+    assert kept.size > 0 and clear(kept)
+    assert [cache.kind for cache in caches()] == ["images"]
 
 
 def test_nothing_is_scored_without_metrics(cfg):

@@ -14,8 +14,19 @@ from filelock import FileLock, Timeout
 from rococap.data.cache import cache_root
 from rococap.types import UserError
 
-KINDS = {"images": "decoded images", "features": "encoded images", "doctor": "examined images"}
-_OURS = {".npy", ".json", ".tmp"}  # nothing else is counted or deleted, wherever ROCOCAP_CACHE may point
+KINDS = {
+    "images": "decoded images",
+    "features": "encoded images",
+    "doctor": "examined images",
+    "baselines": "captions of other systems",
+}
+_OURS = (
+    "*.npy",
+    "*.json",
+    "*.jsonl",
+    "*.tmp",
+    "scores-*.csv",
+)  # nothing else is counted or deleted, wherever ROCOCAP_CACHE may point
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Cache:
 
     Attributes:
         kind: a key of `KINDS`.
-        name: begins with the dataset's fingerprint.
+        name: of most kinds it begins with the dataset's fingerprint.
         size: bytes.
         age: seconds since something was added.
     """
@@ -76,7 +87,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _files(part: Path) -> Iterator[Path]:
-    return (file for file in part.iterdir() if file.suffix in _OURS and file.is_file())
+    return (file for file in part.iterdir() if file.is_file() and any(map(file.match, _OURS)))
 
 
 def _facts(part: Path) -> Iterator[os.stat_result]:
