@@ -99,6 +99,17 @@ def resolve(found: Sequence[Outdated], on_change: str) -> None:
             shutil.copyfile(facts, next_aside(facts))
 
 
+def write_environment(folder: RunFolder, now: dict[str, Any]) -> None:
+    """Write environment.json; that of a run which goes on with another device, precision or package stays beside it."""
+    was = folder.environment
+    here, there = ({**facts, **facts.get("versions", {})} for facts in (now, was))
+    keys = [key for key in ("device", "precision", "python", *now["versions"]) if there.get(key) is not None]
+    if moved := [f"{key} was {there[key]}, is {here[key]}" for key in keys if there[key] != here[key]]:
+        log.warning("%s goes on elsewhere than it began: %s", folder.path, "; ".join(moved))
+        shutil.copyfile(file := folder.path / "environment.json", next_aside(file))
+    folder.write_json("environment.json", now)
+
+
 def differences(folder: RunFolder, recipe: DictConfig) -> list[str]:
     """`lora.rank was 8, is 16` for every setting that can change weights."""
     was, now = weighty(folder.config), weighty(recipe)

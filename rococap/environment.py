@@ -30,12 +30,13 @@ _PACKAGES = (
 )
 
 
-def environment(conf: Path, device: str, data: str) -> dict[str, Any]:
+def environment(conf: Path, device: str, precision: str, data: str) -> dict[str, Any]:
     """What environment.json records.
 
     Args:
         conf: the folder of config files.
         device: "cpu", "cuda" or "mps".
+        precision: what the recipe's comes to on this device, in Lightning's words.
         data: the dataset's fingerprint.
     """
     return {
@@ -43,6 +44,7 @@ def environment(conf: Path, device: str, data: str) -> dict[str, Any]:
         **digests(conf),
         "data": data,
         "device": _device(device),
+        "precision": precision,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "versions": {name: _version(name) for name in _PACKAGES},

@@ -17,7 +17,7 @@ from rococap import building, evaluation
 from rococap.augment import Augment, sheet
 from rococap.callbacks import Records, checkpoints
 from rococap.captioning import decoding
-from rococap.changes import conf_folder
+from rococap.changes import conf_folder, write_environment
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
 from rococap.environment import environment, peak_memory, reset_peak_memory
@@ -61,7 +61,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     building.set_up_training(captioner, cfg)
     parts = audit(captioner)
     data = building.build_data(cfg, source, captioner)
-    folder.write_json("environment.json", environment(conf_folder(HydraConfig.get()), device, data.fingerprint))
+    write_environment(folder, environment(conf_folder(HydraConfig.get()), device, arithmetic, data.fingerprint))
     data.examples("valid")  # images and tokens are made ready before anything runs
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(table(parts))

@@ -32,7 +32,7 @@ PROGRAM = """
         folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
         with sitting(folder):
             print("works on", folder.path.name, flush=True)
-            facts = environment(conf_folder(HydraConfig.get()), "cpu", build(cfg.data.source).fingerprint())
+            facts = environment(conf_folder(HydraConfig.get()), "cpu", "32-true", build(cfg.data.source).fingerprint())
             folder.write_json("environment.json", facts)
             does = DOES.get(cfg.seed) if not Path("mended").exists() else None
             if does == "fail":

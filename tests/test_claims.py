@@ -7,7 +7,7 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from rococap.changes import Outdated, outdated, resolve
+from rococap.changes import Outdated, outdated, resolve, write_environment
 from rococap.claims import claim
 from rococap.folders import is_held
 from rococap.records import RunFolder
@@ -158,3 +158,17 @@ def test_a_finished_run_does_not_need_its_data(tmp_path):
     assert outdated(begun(tmp_path / "a", "finished"), recipe(), Gone()) is None
     with pytest.raises(UserError, match="not there"):
         outdated(begun(tmp_path / "b", "interrupted"), recipe(), Gone())
+
+
+def test_a_run_that_goes_on_elsewhere_says_so_and_keeps_what_it_began_with(tmp_path, caplog):
+    folder = RunFolder(tmp_path)
+    began = {"device": "NVIDIA A100", "precision": "bf16-mixed", "python": "3.12.1", "versions": {"torch": "2.13.0"}}
+    write_environment(folder, began)
+    write_environment(folder, began | {"command": ["again"]})
+    assert caplog.messages == [] and [file.name for file in tmp_path.iterdir()] == ["environment.json"]
+    now = began | {"device": "NVIDIA V100", "precision": "16-mixed"}
+    write_environment(folder, now)
+    [said] = caplog.messages
+    assert "device was NVIDIA A100, is NVIDIA V100; precision was bf16-mixed, is 16-mixed" in said
+    assert "torch" not in said and folder.environment == now
+    assert json.loads((tmp_path / "environment~1.json").read_text())["device"] == "NVIDIA A100"
