@@ -1,4 +1,4 @@
-"""Batches of captions of similar length: shuffled epoch by epoch, reproducible from seed, epoch and position."""
+"""Batches of captions of similar length: shuffled epoch by epoch, reproducible from seed and epoch."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class LengthSampler(Sampler[list[int]]):
         self.lengths = np.asarray(lengths)
         self.seed, self.shuffle, self.rank, self.world = seed, shuffle, rank, world
         self.sizes = _global_sizes(len(lengths), batch_size * world, world)
-        self.epoch = self.start = 0
+        self.epoch = 0
 
-    def set_epoch(self, epoch: int, start: int = 0) -> None:
-        """Choose the epoch to come, from its batch number `start` on: what was seen before it is skipped unread."""
-        self.epoch, self.start = epoch, start
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch to come."""
+        self.epoch = epoch
 
     def __len__(self) -> int:
         """Batches of a whole epoch."""
@@ -38,7 +38,7 @@ class LengthSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = self._shuffled() if self.shuffle else self._in_order()
-        for batch in batches[self.start :]:
+        for batch in batches:
             yield batch[self.rank :: self.world].tolist()
 
     def _in_order(self) -> list[np.ndarray]:

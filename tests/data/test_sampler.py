@@ -1,4 +1,4 @@
-"""Every index once, similar lengths together, and any epoch or position on demand."""
+"""Every index once, similar lengths together, and any epoch on demand."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from rococap.data.sampler import LengthSampler
 LENGTHS = np.random.default_rng(0).geometric(1 / 33, size=1003).clip(1, 128)
 
 
-def epoch(sampler: LengthSampler, number: int, start: int = 0) -> list[list[int]]:
-    sampler.set_epoch(number, start)
+def epoch(sampler: LengthSampler, number: int) -> list[list[int]]:
+    sampler.set_epoch(number)
     return list(sampler)
 
 
@@ -39,13 +39,6 @@ def test_batches_mix_anew_each_epoch_even_in_small_sets():
     sampler = LengthSampler(LENGTHS[:179], 8, 0, shuffle=True)
     sets = [{frozenset(batch) for batch in epoch(sampler, number)} for number in range(5)]
     assert all(not (one & other) for one, other in itertools.combinations(sets, 2))
-
-
-def test_an_epoch_starts_at_any_batch():
-    sampler = LengthSampler(LENGTHS, 8, 0, shuffle=True)
-    whole = epoch(sampler, 2)
-    assert epoch(sampler, 2, start=50) == whole[50:]
-    assert epoch(sampler, 3) != whole and len(list(sampler)) == len(whole)
 
 
 def test_little_is_padded():
