@@ -55,13 +55,9 @@ class Records(Callback):
             epoch, score = self.folder.best_epoch(self.monitor)
             best = self.folder.checkpoint(epoch).relative_to(self.folder.path).as_posix()
             self.folder.note(best_checkpoint=best, best_score=score, monitor=self.monitor)
-        self.folder.note(
-            epochs_done=trainer.current_epoch,
-            epochs=trainer.max_epochs,
-            step=trainer.global_step,
-            wall_seconds=self.clock.seconds(),
-            peak_memory=peak_memory(trainer.strategy.root_device.type),
-        )
+        self.folder.note(epochs_done=trainer.current_epoch, epochs=trainer.max_epochs, step=trainer.global_step)
+        self.clock.note()
+        self.folder.note_peak(peak_memory(trainer.strategy.root_device.type))
 
 
 def checkpoints(folder: RunFolder) -> ModelCheckpoint:

@@ -65,7 +65,7 @@ def is_held(path: Path) -> bool:
     try:
         with filelock.FileLock(path / ".lock", timeout=0):
             return False
-    except filelock.Timeout:
+    except (filelock.Timeout, PermissionError):  # another user's lock may well be held
         return True
 
 

