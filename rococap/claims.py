@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rococap.changes import Ingredients, Outdated, differences, outdated, refusal, resolve
 from rococap.cli import user_errors
-from rococap.folders import hold_run, hold_sweep, is_helper, new_folder
+from rococap.folders import hold_run, is_helper, new_folder
 from rococap.records import RunFolder, show
 from rococap.types import UserError
 
@@ -61,6 +61,8 @@ def recipe_of(config: DictConfig) -> DictConfig:
 def claim(path: Path, config: DictConfig) -> RunFolder:
     """Make the folder this process's own, for a new run or to go on with the one in it.
 
+    What may differ when a run goes on, such as metrics, is then written into its config.yaml: from here on it is so.
+
     Raises:
         UserError: another process runs there, it holds another recipe or something else, or cannot be written.
     """
@@ -68,15 +70,8 @@ def claim(path: Path, config: DictConfig) -> RunFolder:
     if is_helper():
         return folder
     hold_run(path)
-    if not folder.begun:
-        folder.write_recipe(config)
-    elif found := differences(folder, config):
+    if folder.begun and (found := differences(folder, config)):
         raise UserError(refusal([Outdated(folder, found, [])]))
+    if not folder.finished:
+        folder.write_recipe(config)
     return folder
-
-
-def claim_sweep(config: DictConfig) -> Path:
-    """A sweep's folder, made this process's own; raises UserError where that cannot be."""
-    path = settle(config, "sweep")
-    hold_sweep(path)
-    return path

@@ -1,10 +1,9 @@
 """A run's folder: claimed once, and refused where it holds something else."""
 
 import json
-import subprocess
-import sys
 
 import pytest
+from commands import held
 from omegaconf import OmegaConf
 
 from rococap.changes import Outdated, outdated, resolve, write_environment
@@ -21,15 +20,6 @@ RECIPE = {
     "logger": {},
     "data": {"workers": None, "fraction": 0.1},
 }
-HOLD = """
-import sys
-from pathlib import Path
-from omegaconf import OmegaConf
-from rococap.claims import claim
-claim(Path(sys.argv[1]), OmegaConf.create({"seed": 0}))
-print("held", flush=True)
-sys.stdin.read()
-"""
 
 
 def recipe(**changes):
@@ -39,13 +29,9 @@ def recipe(**changes):
     return config
 
 
-def test_the_resolved_recipe_is_written_once(tmp_path):
-    config = OmegaConf.create({"seed": 3, "twice": "${seed}"})
-    folder = claim(tmp_path / "run", config)
-    assert OmegaConf.to_container(folder.config) == {"seed": 3, "twice": 3}
-    written = (folder.path / "config.yaml").stat().st_mtime_ns
-    assert claim(tmp_path / "run", config).state == {}
-    assert (folder.path / "config.yaml").stat().st_mtime_ns == written
+def test_the_resolved_recipe_is_written(tmp_path):
+    folder = claim(tmp_path / "run", OmegaConf.create({"seed": 3, "twice": "${seed}"}))
+    assert OmegaConf.to_container(folder.config) == {"seed": 3, "twice": 3} and folder.state == {}
 
 
 def test_another_recipe_is_refused_with_each_difference(tmp_path):
@@ -61,21 +47,18 @@ def test_another_recipe_is_refused_with_each_difference(tmp_path):
     "free",
     [{"metrics": {}}, {"logger__wandb": {"mode": "auto"}}, {"data__workers": 2}, {"callbacks": {"progress": {}}}],
 )
-def test_what_cannot_change_weights_may_differ(tmp_path, free):
-    claim(tmp_path / "run", recipe())
-    claim(tmp_path / "run", recipe(name="b", **free))
+def test_what_cannot_change_weights_may_differ_and_is_kept_while_something_is_left_to_run(tmp_path, free):
+    folder = claim(tmp_path / "run", recipe())
+    assert claim(tmp_path / "run", recipe(name="b", **free)).config == recipe(name="b", **free)
+    folder.note(state="finished")
+    assert claim(tmp_path / "run", recipe(name="c")).config == recipe(name="b", **free)
 
 
 def test_a_folder_that_another_process_holds_is_refused_until_it_is_killed(tmp_path):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert holder.stdout.readline() == b"held\n"
-    assert is_held(tmp_path / "run")
-    with pytest.raises(UserError, match="a run is going on there"):
-        claim(tmp_path / "run", OmegaConf.create({"seed": 0}))
-    holder.kill()
-    holder.wait()
+    with held(tmp_path / "run"):
+        assert is_held(tmp_path / "run")
+        with pytest.raises(UserError, match="a run is going on there"):
+            claim(tmp_path / "run", OmegaConf.create({"seed": 0}))
     claim(tmp_path / "run", OmegaConf.create({"seed": 0}))
 
 
