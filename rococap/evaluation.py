@@ -17,6 +17,7 @@ from rococap.building import best_captioner, build_data
 from rococap.captioning import captioning, encoding
 from rococap.config import build
 from rococap.data.image import FileImage, UnreadableImage, read
+from rococap.folders import hold_run
 from rococap.metrics.base import Metric
 from rococap.metrics.guards import Watch
 from rococap.models.base import Captioner
@@ -44,10 +45,11 @@ def evaluate(run: Path, split: Split, report: Report | None = None) -> list[Row]
         report: draws its pages; handed in, since pages stand above this.
 
     Raises:
-        UserError: the folder is no run's, or has no checkpoint yet.
+        UserError: the folder is no run's, or has no checkpoint yet, or another process runs there.
     """
     folder = RunFolder(run)
     cfg = folder.config
+    hold_run(run)  # both would write run.json
     captioner = best_captioner(folder)
     data = build_data(cfg, build(cfg.data.source), captioner)
     caption_split(captioner, data, split, folder, cfg)

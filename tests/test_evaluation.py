@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from commands import ROOT
+from commands import ROOT, held
 
 from rococap.predictions import read_predictions
 from rococap.records import RunFolder
@@ -41,3 +41,13 @@ def test_another_split_is_evaluated_beside_the_first(finished, run, tmp_path):
     for name in ("report.html", "scores/test_per_sample.csv", "predictions/test.jsonl"):
         assert (copy / name).read_bytes() == (finished / name).read_bytes()
     assert set(RunFolder(copy).state["guards"]) == {"test", "valid"}
+
+
+def test_a_run_that_is_going_on_is_not_evaluated(finished, run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(finished, copy, ignore=shutil.ignore_patterns("wandb"))
+    before = {file: file.stat().st_mtime_ns for file in copy.rglob("*") if file.is_file() and file.name != ".lock"}
+    with held(copy):
+        done = run(ROOT / "scripts/evaluate.py", "--run", copy, "--split", "valid")
+    assert done.returncode == 2 and f"{copy}: a run is going on there" in done.stderr
+    assert {file: file.stat().st_mtime_ns for file in before} == before and not list(copy.glob("*valid*"))
