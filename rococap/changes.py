@@ -21,11 +21,10 @@ from rococap.types import UserError
 
 log = logging.getLogger(__name__)
 
+# What says where a run lies and what is written and shown of it; its captions and their scores do not hang on it.
+BESIDE = ("name", "on_change", "baselines", "logger", "metrics", "callbacks.progress")
 # What cannot change weights may differ when a run goes on.
-_FREE = (
-    *("name", "on_change", "baselines", "logger", "metrics", "callbacks.progress"),
-    *("data.workers", "decoding.batch_size", "trainer.log_every_n_steps"),
-)
+_FREE = (*BESIDE, "data.workers", "decoding.batch_size", "trainer.log_every_n_steps")
 
 
 class Ingredients:
@@ -123,9 +122,14 @@ def differences(folder: RunFolder, recipe: DictConfig) -> list[str]:
 
 def weighty(recipe: DictConfig) -> dict[str, Any]:
     """The resolved settings that can change weights, by their paths."""
-    free = tuple(f"{key}." for key in _FREE)
+    return settings_without(recipe, _FREE)
+
+
+def settings_without(recipe: DictConfig, places: Sequence[str]) -> dict[str, Any]:
+    """The resolved settings by their paths, but for those at some places in the recipe or below them."""
+    left_out = tuple(f"{place}." for place in places)
     settings = _flat(OmegaConf.to_container(recipe, resolve=True))
-    return {key: value for key, value in settings if not f"{key}.".startswith(free)}
+    return {key: value for key, value in settings if not f"{key}.".startswith(left_out)}
 
 
 def refusal(found: Sequence[Outdated]) -> str:

@@ -100,7 +100,7 @@ def _counted(run: Run, metrics: Mapping[str, Metric], rows: Mapping[str, Row]) -
                     f"finished, but its captions give {name} {value:.4f}, and {FILE} says {rows[name].value:.4f}: "
                     "one of them has changed; scripts/evaluate.py --run captions and scores anew"
                 )
-    return found
+    return found or f"finished, but no config.yaml of these runs names a metric that is in its {FILE}"
 
 
 def _samples(

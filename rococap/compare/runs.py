@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from rococap.changes import BESIDE, settings_without
 from rococap.folders import ASIDE
 from rococap.records import RunFolder
 from rococap.types import Split, UserError
 
 SEED = "seed"
-# What says where a run lies and what is written of it; nothing that comes out hangs on it.
-_BESIDE = ("name", "on_change", "logger", "metrics", "callbacks")
 _TARGET = "._target_"
-COSTS = ("wall_seconds", "rss_mib", "gpu_mib", "trainable_parameters")
+COSTS = ("training_seconds", "captioning_seconds", "wall_seconds", "rss_mib", "gpu_mib", "trainable_parameters")
 
 
 @dataclass(frozen=True)
@@ -30,13 +27,9 @@ class Run:
     label: str
     folder: RunFolder
     recipe: Mapping[str, Any]  # settings by dotted name, without what says where the run lies
+    state: str
     facts: Mapping[str, Any]  # run.json
     environment: Mapping[str, Any]  # environment.json
-
-    @property
-    def state(self) -> str:
-        """finished, failed, interrupted, running; a run that was killed still says running."""
-        return str(self.facts["state"])
 
     def values(self, names: Iterable[str]) -> dict[str, Any]:
         """Its settings by the names of axes; an axis that its recipe lacks is missing."""
@@ -49,8 +42,15 @@ class Run:
 
     @property
     def cost(self) -> dict[str, float]:
-        """What is known of: wall_seconds, rss_mib and gpu_mib at most, trainable_parameters."""
-        found = {**self.facts, **self.facts.get("peak_memory", {})}
+        """What is known of COSTS, memory at its peak.
+
+        Wall time is the cost only of a run whose parts were not timed: the first job of a sweep decodes, encodes and
+        scores baselines for all of them.
+        """
+        parts = {f"{name}_seconds": spent for name, spent in self.facts.get("seconds", {}).items()}
+        found = {**self.facts, **self.facts.get("peak_memory", {}), **parts}
+        if parts:
+            found.pop("wall_seconds", None)
         return {name: float(found[name]) for name in COSTS if name in found}
 
 
@@ -105,12 +105,12 @@ def axes(runs: Sequence[Run]) -> list[str]:
         same = (name.rpartition(".")[2], values)
         if len(counted) > 1 and same not in differing.values():
             differing[name] = same
-    return [axis_name(name) for name in names if name in differing]
+    return list(dict.fromkeys(axis_name(name) for name in names if name in differing))
 
 
 def _is_of_a_choice(name: str, runs: Sequence[Run]) -> bool:
     """Whether the runs that lack a setting chose other parts than those that have it."""
-    group = name
+    group = axis_name(name)
     while group := group.rpartition(".")[0]:
         chosen = [(name in run.recipe, run.recipe.get(f"{group}{_TARGET}")) for run in runs]
         if any(part for _, part in chosen):
@@ -119,12 +119,14 @@ def _is_of_a_choice(name: str, runs: Sequence[Run]) -> bool:
 
 
 def settings(runs: Sequence[Run], names: Sequence[str]) -> list[Setting]:
-    """Runs by recipe, in their order, each with its values of the axes `names`."""
+    """Runs by recipe, in their order, each with its values of the axes `names`; a part that it lacks is null."""
+    parts = {axis_name(name) for run in runs for name in run.recipe if name.endswith(_TARGET)}
     groups: dict[str, list[Run]] = {}
     for run in runs:
         key = json.dumps({name: shown(value) for name, value in run.recipe.items() if name != SEED})
         groups.setdefault(key, []).append(run)
-    return [Setting(group[0].values(names), group) for group in groups.values()]
+    found = [(group[0].values(names), group) for group in groups.values()]
+    return [Setting({name: has.get(name) for name in names if name in {*has, *parts}}, group) for has, group in found]
 
 
 def axis_name(setting: str) -> str:
@@ -153,22 +155,19 @@ def _folders(place: Path) -> Iterator[Path]:
 def _read(path: Path, label: str) -> Run:
     folder = RunFolder(path)
     file = path / "environment.json"
-    recipe = _flat(OmegaConf.to_container(folder.config))
     return Run(
         label,
         folder,
-        {name: value for name, value in recipe if name.split(".")[0] not in _BESIDE},
+        {name: _own_name(name, value) for name, value in settings_without(folder.config, BESIDE).items()},
+        folder.standing,
         folder.state,
         json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {},
     )
 
 
-def _flat(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    else:
-        yield prefix, node.rpartition(".")[2] if prefix.endswith(_TARGET) and isinstance(node, str) else node
+def _own_name(setting: str, value: Any) -> Any:
+    """A part without the modules that it lies in; any other value as it is."""
+    return value.rpartition(".")[2] if setting.endswith(_TARGET) and isinstance(value, str) else value
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

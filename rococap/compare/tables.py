@@ -17,7 +17,14 @@ from rococap.compare.evidence import SPLIT
 from rococap.compare.runs import COSTS, SEED, Setting, shown
 
 Column = tuple[str, list[str]]  # a heading, and a cell for each setting
-HEADINGS = {"wall_seconds": "minutes", "rss_mib": "MiB", "gpu_mib": "GPU MiB", "trainable_parameters": "trainable"}
+HEADINGS = {
+    "training_seconds": "training min",
+    "captioning_seconds": "captioning min",
+    "wall_seconds": "wall min",
+    "rss_mib": "MiB",
+    "gpu_mib": "GPU MiB",
+    "trainable_parameters": "trainable",
+}
 SIGNS = {"best": "*", "tie": "=", "": ""}
 
 
@@ -140,7 +147,7 @@ def _cost(setting: Setting, name: str) -> str:
     if name not in setting.cost:
         return ""
     value = setting.cost[name]
-    return f"{value / 60:.1f}" if name == "wall_seconds" else f"{value:,.0f}"
+    return f"{value / 60:.1f}" if name.endswith("_seconds") else f"{value:,.0f}"
 
 
 def _table(names: Sequence[Column], columns: Sequence[Column]) -> Table:

@@ -15,6 +15,8 @@ from rococap.compare.runs import COSTS, SEED, Run, Setting, shown
 from rococap.report.page import COLOURS, chart
 
 COST_TITLES = {
+    "training_seconds": "seconds of training",
+    "captioning_seconds": "seconds of captioning the test split",
     "wall_seconds": "wall time in seconds",
     "rss_mib": "peak memory in MiB",
     "gpu_mib": "peak GPU memory in MiB",

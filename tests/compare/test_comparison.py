@@ -60,7 +60,7 @@ def test_the_best_is_first_a_close_one_ties_and_a_bad_one_does_not(comparison):
 def test_what_did_not_finish_is_listed_with_its_state(comparison):
     assert {run.label: reason for run, reason in comparison.left_out} == {
         "rank=32,seed=0": "failed, 1 of 5 epochs: RuntimeError: out of memory",
-        "rank=64,seed=0": "running, 2 of 5 epochs",
+        "rank=64,seed=0": "killed, 2 of 5 epochs",
     }
 
 
@@ -160,6 +160,49 @@ def test_what_a_choice_brings_along_is_no_axis_of_its_own(finished, tmp_path):
     assert found[0] == "lora" and set(found) == {"lora", "lora.rank", "lora.train_vision_tower"}
 
 
+def test_early_stopping_is_part_of_a_recipe_and_a_progress_bar_is_not(finished, tmp_path):
+    stopping = {"_target_": "rococap.callbacks.early_stopping", "min_delta": 0.0}
+    progress = {"_target_": "pytorch_lightning.callbacks.RichProgressBar"}
+    make_run(finished, tmp_path / "bar", 0.4, callbacks={"progress": progress}, baselines=False)
+    make_run(finished, tmp_path / "none", 0.4, callbacks={}, seed=1)
+    for patience in (1, 2):
+        chosen = {"progress": progress, "early_stopping": {**stopping, "patience": patience}}
+        make_run(finished, tmp_path / f"{patience}", patience / 4, callbacks=chosen)
+    seen = compare([tmp_path])
+    assert seen.axes == ["callbacks.early_stopping", "callbacks.early_stopping.patience"]
+    assert {setting.label: [run.label for run in setting.runs] for setting in seen.settings} == {
+        "callbacks.early_stopping=null": ["bar", "none"],
+        "callbacks.early_stopping=early_stopping callbacks.early_stopping.patience=1": ["1"],
+        "callbacks.early_stopping=early_stopping callbacks.early_stopping.patience=2": ["2"],
+    }
+    assert not any("same recipe" in note for note in seen.notes)
+
+
+def test_the_cost_in_time_is_what_the_run_itself_took(finished, tmp_path):
+    for name, paid_for_all in (("first", 90.0), ("second", 0.0)):
+        folder = make_run(finished, tmp_path / name, 0.5, lora__rank=len(name))
+        folder.note(wall_seconds=30.0 + paid_for_all, seconds={"training": 20.0, "captioning": 5.0, "scoring": 1.0})
+    untimed = make_run(finished, tmp_path / "untimed", 0.5, lora__rank=1)
+    untimed.write_json("run.json", {key: value for key, value in untimed.state.items() if key != "seconds"})
+    found = {setting.runs[0].label: setting.cost for setting in compare([tmp_path]).settings}
+    seconds = [{name: cost for name, cost in each.items() if "seconds" in name} for each in map(found.get, found)]
+    own = {"training_seconds": 20.0, "captioning_seconds": 5.0}
+    untimed_cost = {"wall_seconds": untimed.state["wall_seconds"]}
+    assert dict(zip(found, seconds, strict=True)) == {"first": own, "second": own, "untimed": untimed_cost}
+
+
+def test_scores_of_metrics_that_no_recipe_names_are_left_out(finished, tmp_path):
+    for name in ("a", "b"):
+        folder = make_run(finished, tmp_path / name, 0.5, seed=ord(name))
+        config = folder.config
+        config.metrics = {}
+        folder.write_recipe(config)
+    with pytest.raises(
+        UserError, match=r"there is none\.\n  a: finished, but no config.yaml of these runs names a metric"
+    ):
+        compare([tmp_path])
+
+
 def test_a_setting_that_older_runs_lack_and_one_that_follows_another(finished, tmp_path):
     for name in ("a", "b"):
         make_run(finished, tmp_path / name, 0.5, data__root=name, data__source__root=name)
@@ -171,15 +214,16 @@ def test_tables_hold_every_number(comparison, tmp_path):
     write_csv(tmp_path / "compare.csv", comparison)
     with (tmp_path / "compare.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [row["state"] for row in rows] == ["finished"] * 3 + ["failed", "running"]
+    assert [row["state"] for row in rows] == ["finished"] * 3 + ["failed", "killed"]
     for row, scores in zip(rows, comparison.scores, strict=False):
         assert float(row["facts"]) == scores["facts"].value and row["seeds"] == "0 1"
-        assert row["facts_mark"] == scores["facts"].mark and float(row["wall_seconds"]) > 0
+        assert row["facts_mark"] == scores["facts"].mark
+        assert float(row["training_seconds"]) > 0 and row["wall_seconds"] == ""
     assert rows[3]["lora.rank"] == "32" and "out of memory" in rows[3]["left_out"]
     write_markdown(tmp_path / "compare.md", comparison)
     lines = (tmp_path / "compare.md").read_text().splitlines()
     assert (
-        lines[0].startswith("| lora.rank | runs | facts | minutes |")
+        lines[0].startswith("| lora.rank | runs | facts | training min | captioning min | MiB |")
         and len({line.count("|") for line in lines[:5]}) == 1
     )
     assert sum("**" in line for line in lines[2:5]) == 1 and "left out: rank=32,seed=0: failed" in "\n".join(lines)
