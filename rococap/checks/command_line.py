@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from omegaconf import OmegaConf
 from rococap.checks.config import Problem
 from rococap.checks.jobs import Composer
 from rococap.checks.launchers import launcher_fault
-from rococap.checks.overrides import axes, parse, values
+from rococap.checks.overrides import axes, parse, sweep_fault, values
 from rococap.config import untyped_root
+from rococap.data.progress import shown
 from rococap.types import UserError
 
 _GRIDS = {"hydra_plugins.rococap.Grid", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"}
-_JOBS = 256  # of a larger sweep each value is checked, not each combination
 
 
 def check_command_line(conf: Path, config_name: str = "train", argv: Sequence[str] | None = None) -> None:
@@ -56,13 +57,13 @@ def check_command_line(conf: Path, config_name: str = "train", argv: Sequence[st
         raise UserError(f"{len(found)} mistakes, nothing was started:\n{lines}")
 
 
-def _problems(composer: Composer, line: list[str], multirun: bool, shown: bool) -> list[Problem]:
+def _problems(composer: Composer, line: list[str], multirun: bool, shows: bool) -> list[Problem]:
     overrides, found = parse(line, composer.groups.loader)
     sweeping = [override for override in overrides if override.is_sweep_override()]
     cfg, wrong = composer.job([override for override in overrides if override not in sweeping])
     if cfg is None:
         return found + wrong
-    if shown and sweeping:
+    if shows and sweeping:
         said = "several values, and --cfg shows one run: give one of them"
         return found + wrong + [Problem(str(override.input_line), said) for override in sweeping]
     if not multirun and cfg.hydra.mode != RunMode.MULTIRUN:
@@ -76,27 +77,28 @@ def _problems(composer: Composer, line: list[str], multirun: bool, shown: bool) 
     )
     searches = cfg.hydra.sweeper._target_ not in _GRIDS
     swept = axes(params, overrides)
-    if not searches:
-        said = "only a search takes an interval: add hydra/sweeper=optuna, or list the values"
-        unread += [Problem(str(override.input_line), said) for override in swept if override.is_interval_sweep()]
-    values_of = [_values(override, composer, searches) for override in swept]
+    faults = {str(override.input_line): sweep_fault(override, searches) for override in swept}
+    unread += [Problem(line, fault) for line, fault in faults.items() if fault]
+    values_of = [_values(override, composer, searches) for override in swept if not faults[str(override.input_line)]]
     asked = [value.value() for axis in values_of for value in axis if value.key_or_group == "trainer.devices"]
     if cfg.hydra.mode == RunMode.MULTIRUN or multirun:
         several = any(devices != 1 for devices in asked or [OmegaConf.select(cfg, "trainer.devices")])
         found += [Problem("trainer.devices", "must be 1 in a sweep: each job has one device")] * several
-    return found + unread + list(_sweep(composer, values_of, 0 if searches else _JOBS))
+    return found + unread + list(_sweep(composer, values_of, not searches))
 
 
-def _sweep(composer: Composer, axes: list[list[Override]], limit: int) -> Iterator[Problem]:
-    """What is wrong with any value of a sweep, then with any of its jobs, where these are no more than `limit`."""
+def _sweep(composer: Composer, axes: list[list[Override]], all_jobs: bool) -> Iterator[Problem]:
+    """What is wrong with any value of a sweep; where nothing is, and with `all_jobs`, with any of its jobs."""
     first = [axis[0] for axis in axes]
-    singles = [[*first[:i], value, *first[i + 1 :]] for i, axis in enumerate(axes) for value in axis[1:]]
+    singles = [first, *([*first[:i], v, *first[i + 1 :]] for i, axis in enumerate(axes) for v in axis[1:])]
+    others = (list(job) for job in itertools.product(*axes) if sum(map(operator.is_not, job, first)) > 1)
+    jobs = itertools.chain(singles, others) if all_jobs else singles
+    number = math.prod(map(len, axes)) if all_jobs else len(singles)
     seen: set[Problem] = set()
-    for job in [first, *singles]:
+    for checked, job in enumerate(shown(jobs, number, "jobs", "Checking jobs", lambda job: 1)):
+        if checked == len(singles) and seen:
+            return
         yield from _job(composer, job, seen)
-    if not seen and math.prod(map(len, axes)) <= limit:
-        for combination in itertools.product(*axes):
-            yield from _job(composer, list(combination), seen)
 
 
 def _job(composer: Composer, job: list[Override], seen: set[Problem]) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ class Composer:
         self.searchpath = [word for word in line if word.startswith("hydra.searchpath=")]
         self.groups = Groups(hydra.config_loader, config_name, self.searchpath)
         self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._origins: dict[tuple[str, ...], str | None] = {}
 
     def recipe(self, overrides: list[Override]) -> DictConfig:
         """The config of a job that was found to be right, without its `hydra` node."""
@@ -56,7 +57,7 @@ class Composer:
                 found.append(Problem(_line(value), fault))
         for problem in problems(cfg):
             if not any(_covers(value, problem.path) for value in values):
-                file = origin(problem.path, cfg, self.config_name, [*chosen, *self.searchpath], self.groups.loader)
+                file = self._origin(problem.path, cfg, chosen)
                 problem = problem._replace(fault=f"{problem.fault} ({file})" if file else problem.fault)
             found.append(problem)
         return cfg, found
@@ -76,6 +77,14 @@ class Composer:
 
     def _choosing(self, overrides: list[Override]) -> list[Override]:
         return [override for override in overrides if is_choice(override, self.groups)]
+
+    def _origin(self, path: str, cfg: DictConfig, chosen: list[str]) -> str | None:
+        """The file that a setting comes from; jobs that choose the same files have it from the same."""
+        key = (path, *chosen)
+        if key not in self._origins:
+            line = [*chosen, *self.searchpath]
+            self._origins[key] = origin(path, cfg, self.config_name, line, self.groups.loader)
+        return self._origins[key]
 
     def _compose(self, chosen: list[str], values: list[Override]) -> DictConfig:
         """What the chosen files hold; its parts are this job's own where values are to be set, and shared elsewhere."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -79,8 +80,26 @@ def values(override: Override, ends_only: bool = False) -> list[str]:
         given = [str(interval.start), str(interval.end)]
     else:
         given = list(override.sweep_string_iterator())
-        given = [given[0], given[-1]] if ends_only and override.is_range_sweep() else given
+        if ends_only and override.is_range_sweep():  # which may be shuffled
+            given = [min(given, key=float), max(given, key=float)]
     return [f"{override.get_key_element()}={value}" for value in dict.fromkeys(given)]
+
+
+def sweep_fault(override: Override, searches: bool) -> str | None:
+    """Why what is swept has no values, or none that a grid can list or a search can draw, if so."""
+    match override.value():
+        case IntervalSweep() if not searches:
+            return "only a search takes an interval: add hydra/sweeper=optuna, or list the values"
+        case IntervalSweep(start=float() | int() as low, end=float() | int() as high, tags=tags):
+            if not -math.inf < low <= high < math.inf:
+                return f"must be between two numbers, the lower first, not {low} and {high}"
+            if "log" in tags and low <= 0:
+                return f"must begin at more than 0 to be searched by its logarithm, not at {low}"
+            return None
+        case RangeSweep(start=start, stop=stop, step=step):
+            if step == 0 or not all(isinstance(n, float | int) and math.isfinite(n) for n in (start, stop, step)):
+                return "must be between two numbers, with a step that is not 0"
+    return "has no value" if override.is_sweep_override() and not values(override) else None
 
 
 def is_choice(override: Override, groups: Groups) -> bool:

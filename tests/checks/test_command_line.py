@@ -209,7 +209,7 @@ def test_a_config_is_shown_of_one_run(flags):
     ("space", "said"),
     [
         ("optimizer.lr=interval(0,1e-2)", "optimizer.lr: must be more than 0, not 0.0"),
-        ("optimizer.lr=tag(log,interval(1e-4,-1))", "optimizer.lr: must be more than 0, not -1.0"),
+        ("lora.dropout=tag(log,interval(1e-3,1))", "lora.dropout: must be at least 0 and less than 1, not 1.0"),
         ("lora.rank=interval(1,8)", "lora.rank: must be a whole number, not 1.0"),
         ("lora.rank=int(interval(0,8))", "lora.rank: must be at least 1, not 0"),
         ("lora.rank=range(-4,9,4)", "lora.rank: must be at least 1, not -4"),
@@ -219,6 +219,45 @@ def test_a_config_is_shown_of_one_run(flags):
 )
 def test_of_a_search_every_choice_and_both_ends_are_checked(space, said):
     assert said in faults("-m", "hydra/sweeper=optuna", space, "seed=range(0,100000)")
+
+
+@pytest.mark.parametrize(
+    ("swept", "said"),
+    [
+        ("lora.dropout=tag(log,interval(0.0,0.1))", "more than 0"),
+        ("lora.rank=tag(log,int(interval(0,4)))", "more than 0"),
+        ("lora.dropout=interval(0.2,0.1)", "the lower first"),
+        ("optimizer.lr=tag(log,interval(1e-4,-1))", "the lower first"),
+        ("optimizer.lr=interval(nan,1)", "the lower first"),
+        ("optimizer.lr=interval(1e-5,inf)", "the lower first"),
+        ("lora.rank=range(4,4)", "no value"),
+        ("lora.rank=range(1,5,-1)", "no value"),
+        ("model=glob(nothing*)", "no value"),
+        ("lora.rank=range(1,5,0)", "a step"),
+        ("lora.rank=range(1,inf)", "a step"),
+    ],
+)
+def test_a_space_that_can_not_be_searched_is_refused_beside_all_else(swept, said):
+    message = faults("-m", "hydra/sweeper=optuna", swept, "seed=choice(1,x)")
+    assert message.startswith("2 mistakes") and "seed: must be a whole number" in message
+    assert said in next(line for line in message.splitlines() if line.startswith(f"  {swept}: "))
+
+
+def test_an_axis_of_a_grid_has_values():
+    message = faults("-m", "lora.rank=range(4,4)", "model=glob(nothing*)", "seed=range(1,5,0)", "data.fraction=0.1,2")
+    for said in ["lora.rank=range(4,4): has no value", "model=glob(nothing*): has no value", "seed=range(1,5,0): must"]:
+        assert said in message
+    assert message.startswith("4 mistakes") and "data.fraction: must be more than 0 and at most 1, not 2" in message
+
+
+def test_a_search_may_count_down():
+    check_command_line(CONF, argv=["-m", "hydra/sweeper=optuna", "lora.rank=range(32,4,-4)"])
+    assert "at least 1, not 0" in faults("-m", "hydra/sweeper=optuna", "lora.rank=range(32,-1,-4)")
+
+
+def test_every_combination_of_a_large_grid_is_checked():
+    axes = ["seed=range(0,70)", "precision=fp32,int8", "lora=attention,none"]
+    assert faults("-m", "data=phantom", "model=tiny", *axes).startswith("lora: must not be none with precision=int8")
 
 
 def test_a_grid_takes_no_interval():
