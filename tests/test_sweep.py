@@ -70,6 +70,16 @@ def test_the_same_command_again_runs_what_is_missing(place):
     assert run.returncode == 2 and "holds a sweep, not a run" in run.stderr
 
 
+def test_a_job_that_never_ran_is_not_finished_by_one_of_the_same_weights(place):
+    """Neither workers nor baselines change weights; but who sweeps over them wants each job."""
+    first = sweep(place, "-m", "name=free", "data.workers=0", "baselines=true,false")
+    assert first.returncode == 0 and worked_on(first) == ["baselines=True", "baselines=False"], first.stderr
+    larger = sweep(place, "-m", "name=free", "data.workers=0,2", "baselines=true,false")
+    assert larger.returncode == 0, larger.stderr
+    assert worked_on(larger) == ["baselines=True,data.workers=2", "baselines=False,data.workers=2"]
+    assert row(larger, "baselines=False")[0] == "finished"
+
+
 def test_jobs_that_fail_do_not_end_a_sweep(place):
     seeds = "seed=101,1,102,2"
     done = sweep(place, "-m", "name=some", seeds)

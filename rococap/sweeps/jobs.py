@@ -13,7 +13,7 @@ from typing import Any
 from hydra.conf import HydraConf
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, Quote, QuotedString
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from rococap.changes import weighty
 from rococap.checks.jobs import Composer
@@ -55,13 +55,15 @@ class Jobs:
         """A job by its words, of which those with the keys `swept` name its folder.
 
         A folder that has the same recipe by another name is taken in place of a new one: a grid that gets another axis
-        runs only what is missing.
+        runs only what is missing. What is swept must be the same there even where it can't change weights.
         """
         overrides = self.parsed(words)
         recipe = self._composer.recipe(overrides)
         folder, settings = RunFolder(self.path / folder_name(overrides, swept)), weighty(recipe)
         if self._there.get(folder) != settings:
-            folder = next((other for other, its in self._there.items() if its == settings), folder)
+            paths = [_path(override) for override in overrides if override.get_key_element() in swept]
+            others = (other for other, its in self._there.items() if its == settings)
+            folder = next((other for other in others if _agree(other.config, recipe, paths)), folder)
         return Job(tuple(words), recipe, folder)
 
     def recipe(self, words: Sequence[str]) -> DictConfig:
@@ -85,6 +87,15 @@ class Jobs:
         files = sorted(self.path.glob("*/config.yaml"))
         folders = [RunFolder(file.parent) for file in files if ASIDE not in file.parent.name]
         return {folder: weighty(folder.config) for folder in folders}
+
+
+def _path(override: Override) -> str:
+    """Of what an override sets or chooses, in the config."""
+    return (override.package or override.key_or_group).replace("/", ".")
+
+
+def _agree(one: DictConfig, other: DictConfig, paths: Sequence[str]) -> bool:
+    return all(OmegaConf.select(one, path) == OmegaConf.select(other, path) for path in paths)
 
 
 def folder_name(overrides: Sequence[Override], swept: Collection[str]) -> str:
