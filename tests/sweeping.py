@@ -23,7 +23,13 @@ PROGRAM = """
     from rococap.types import UserError
 
     CONF = Path(__file__).parent / "conf"
-    DOES = {101: "fail", 102: "mistake", 103: "wait", 104: "exit", 105: "interrupt"}
+    DOES = {101: "fail", 102: "mistake", 103: "wait", 104: "exit", 105: "interrupt", 106: "linger", 107: "exit beside"}
+
+
+    def wait_for(holds):
+        end = time.monotonic() + 60
+        while not holds() and time.monotonic() < end:
+            time.sleep(0.05)
 
 
     @hydra.main(config_path=str(CONF), config_name="train", version_base="1.3")
@@ -41,7 +47,11 @@ PROGRAM = """
                 raise UserError("the disk is full")
             if does == "wait":
                 time.sleep(60)
-            if does == "exit":
+            if does == "linger":
+                wait_for(lambda: Path("mended").exists())
+            if does == "exit beside":
+                wait_for(lambda: len(list(folder.path.parent.glob("*/environment.json"))) > 1)
+            if does in ("exit", "exit beside"):
                 os._exit(9)
             if does == "interrupt":
                 os.kill(os.getpid(), signal.SIGINT)
@@ -73,9 +83,9 @@ def begin(place, *words):
     return start("program.py", *words, *PHANTOM, cwd=place, cache=place / "cache")
 
 
-def sweep(place, *words):
+def sweep(place, *words, **options):
     """Run the program to its end."""
-    return command("program.py", *words, *PHANTOM, cwd=place, cache=place / "cache")
+    return command("program.py", *words, *PHANTOM, cwd=place, cache=place / "cache", **options)
 
 
 def worked_on(done):

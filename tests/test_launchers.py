@@ -46,10 +46,29 @@ def test_jobs_beside_each_other_keep_how_they_ended(place):
     assert again.returncode == 0 and "4 jobs, 2 of them finished before" in again.stdout, again.stderr
 
 
-def test_a_job_whose_process_dies_is_told_from_those_that_ended(place):
-    done = sweep(place, "-m", "seed=1,104", "name=grid", *BESIDE)
-    assert done.returncode == 1
-    assert row(done, "seed=104")[0] == "killed" and "did not finish" in done.stderr
+def test_a_job_whose_process_dies_does_not_end_the_others(place):
+    done = sweep(place, "-m", "seed=104,1,2,3", "name=grid", *BESIDE)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert [row(done, f"seed={seed}")[0] for seed in (104, 1, 2, 3)] == ["killed", *["finished"] * 3]
+    assert "gave up: TerminatedWorkerError: " in done.stdout and "1 of 4 jobs did not finish" in done.stderr
+
+
+def test_a_job_that_ended_with_anothers_process_is_run_again(place):
+    process = begin(place, "-m", "seed=106,107", "name=grid", *BESIDE)
+    assert any("gave up" in line for line in process.stdout), process.stderr.read()
+    (place / "mended").touch()
+    out, errors = process.communicate(timeout=120)
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+    assert done.returncode == 0, errors
+    assert [row(done, f"seed={seed}")[0] for seed in (106, 107)] == ["finished", "finished"]
+
+
+def test_a_launcher_that_can_not_begin_is_told_of_in_one_line(place):
+    missing = {"PATH": str(place)}
+    words = ["-m", "seed=1,2", "name=queue", "hydra/launcher=slurm"]
+    done = sweep(place, *words, environment=missing)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert done.stdout.count("gave up: ") == 1 and row(done, "seed=1")[:2] == ["not", "started"]
 
 
 def begun(process, folder, deadline=120):
@@ -75,6 +94,16 @@ def test_a_job_that_is_told_to_leave_is_queued_again_and_ends(place):
     assert [row(done, f"seed={seed}")[0] for seed in (1, 103)] == ["finished", "finished"]
     logs = "".join(file.read_text() for file in (place / "multirun" / "local").glob(".submitit/*/*_log.*"))
     assert logs.count("works on seed=103") == 2 and "Requeued job" in logs
+
+
+def test_jobs_in_other_processes_are_waited_for_where_one_died(place):
+    process = begin(place, "-m", "seed=104,106", "name=local", "hydra/launcher=submitit_local")
+    assert any("has not produced any output" in line for line in process.stdout), process.stderr.read()
+    (place / "mended").touch()
+    out, errors = process.communicate(timeout=120)
+    done = subprocess.CompletedProcess(process.args, process.returncode, out, errors)
+    assert done.returncode == 1 and "Traceback" not in errors, errors
+    assert [row(done, f"seed={seed}")[0] for seed in (104, 106)] == ["killed", "finished"]
 
 
 @pytest.mark.slow

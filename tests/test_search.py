@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from sweeping import PHANTOM, begin, checkout, row, snapshot, sweep, worked_on
 
 from rococap.records import RunFolder
+from rococap.sweeps.search import open_study
 from rococap.sweeps.space import distribution
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("optuna") is None, reason="optuna is not installed")
@@ -32,6 +33,7 @@ def place(tmp_path_factory):
         ("tag(log,interval(1e-4,1e-2))", {"low": 1e-4, "high": 1e-2, "log": True, "step": None}),
         ("tag(log,int(interval(1,64)))", {"low": 1, "high": 64, "log": True, "step": 1}),
         ("range(1,8,3)", {"low": 1, "high": 7, "log": False, "step": 3}),
+        ("range(32,4,-4)", {"low": 8, "high": 32, "log": False, "step": 4}),
         ("range(0.0,0.35,0.1)", {"low": 0.0, "high": 0.3, "log": False, "step": 0.1}),
         ("choice(4,8,16)", {"choices": ("4", "8", "16")}),
         ("[c_attn],[c_proj,c_attn]", {"choices": ("[c_attn]", "[c_proj,c_attn]")}),
@@ -89,6 +91,17 @@ def test_trials_that_fail_do_not_end_a_search_until_they_are_too_many(place):
     stopped = sweep(place, *words, "hydra.sweeper.max_failure_rate=0.0")
     assert stopped.returncode == 2 and worked_on(stopped) == ["seed=101"]
     assert "1 of " in stopped.stderr and "max_failure_rate=0.0" in stopped.stderr
+
+
+def test_a_trial_whose_process_died_has_failed_and_the_search_goes_on(place):
+    space = ["seed=choice(104)", "lora.rank=int(interval(2,64))"]
+    words = ["-m", "hydra/sweeper=optuna", *space, "name=dying", "hydra.sweeper.max_failure_rate=1.0"]
+    beside = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=3"]
+    done = sweep(place, *words, *beside)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    axes = {each.key_or_group: distribution(each) for each in OverridesParser.create().parse_overrides(space)}
+    study = open_study(place / "multirun" / "dying" / "search.log", axes, "val/loss", 0)
+    assert [trial.state.name for trial in study.trials] == ["FAIL"] * 3
 
 
 @pytest.mark.slow

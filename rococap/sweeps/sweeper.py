@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import sys
+import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,9 +22,13 @@ from rococap.changes import Ingredients, outdated, resolve
 from rococap.checks.overrides import axes, values
 from rococap.claims import settle
 from rococap.cli import FAILED_JOBS, continue_command, going_on, stop_on_terminate, user_errors
-from rococap.folders import hold_sweep
+from rococap.data.progress import shown
+from rococap.folders import hold_sweep, is_held
+from rococap.records import RunFolder
 from rococap.sweeps.jobs import Job, Jobs
 from rococap.sweeps.summary import show_summary
+
+log = logging.getLogger(__name__)
 
 
 class JobSweeper(Sweeper):
@@ -70,10 +77,36 @@ class JobSweeper(Sweeper):
         return [job for job in jobs if not job.folder.finished]
 
     def launch(self, jobs: Sequence[Job]) -> None:
-        """Run jobs. Each keeps in its folder how it ended."""
-        if jobs:
+        """Run jobs. Each keeps in its folder how it ended.
+
+        Where a launcher gives up, as joblib's does when the process of one job dies, it is given again what did not
+        begin, as long as that gets further; then what ended with it, one by one: who was to blame can't be told.
+        """
+        if not jobs:
+            return
+        before = {job.folder: _noted(job.folder) for job in jobs}
+        try:
             self.launcher.launch([job.overrides() for job in jobs], initial_job_idx=self.launched)
+            return
+        except Exception as error:
+            said, traceback = str(error).partition("\n")[0], log.isEnabledFor(logging.DEBUG)
+            log.error("the launcher gave up: %s: %s", type(error).__name__, said, exc_info=traceback)
+        finally:
             self.launched += len(jobs)
+        begun = {folder for folder, when in before.items() if _noted(folder) != when}
+        while any(is_held(folder.path) for folder in begun):
+            time.sleep(0.1)
+        cut_off = [job for job in jobs if job.folder in begun and job.folder.state["state"] == "running"]
+        if begun:
+            self.launch([job for job in jobs if job.folder not in begun])
+        for job in cut_off if len(jobs) > 1 else ():
+            self.launch([job])
+
+
+def _noted(folder: RunFolder) -> int | None:
+    """When a run last wrote down how it stands."""
+    file = folder.path / "run.json"
+    return file.stat().st_mtime_ns if file.is_file() else None
 
 
 class Grid(JobSweeper):
@@ -82,7 +115,9 @@ class Grid(JobSweeper):
     def run(self, overrides: list[Override]) -> bool:
         """Run what is missing of the grid."""
         swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
-        jobs = [self.jobs.job(words, swept) for words in itertools.product(*map(values, overrides))]
+        words = [values(override) for override in overrides]
+        each = shown(itertools.product(*words), math.prod(map(len, words)), "jobs", "Composing jobs", lambda job: 1)
+        jobs = [self.jobs.job(job, swept) for job in each]
         missing = self.missing(jobs)
         print(f"{len(jobs)} jobs, {len(jobs) - len(missing)} of them finished before")
         try:
