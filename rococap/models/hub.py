@@ -49,7 +49,7 @@ def load_whole(path: str) -> tuple[VisionEncoderDecoderModel, frozenset[str]]:
             f"model.path={path} is a {config.model_type} checkpoint, not a vision-encoder-decoder.\n"
             "To join a ViT and a GPT-2 of your choice: model=vit_gpt2_fresh model.encoder=... model.decoder=..."
         )
-    _require(config.encoder, ("vit", "deit"), f"{path} (encoder)")
+    _require(config.encoder, ("vit",), f"{path} (encoder)")
     _require(config.decoder, ("gpt2",), f"{path} (decoder)")
     with _answers(path):
         model, info = VisionEncoderDecoderModel.from_pretrained(
@@ -62,7 +62,7 @@ def load_whole(path: str) -> tuple[VisionEncoderDecoderModel, frozenset[str]]:
 
 def load_vit(path: str) -> tuple[PreTrainedModel, frozenset[str]]:
     """A vision tower in fp32, without its pooler, and the names of its parameters that the checkpoint lacked."""
-    _require(_config(path), ("vit", "deit"), path)
+    _require(_config(path), ("vit",), path)
     with _answers(path):
         model, info = AutoModel.from_pretrained(
             path, add_pooling_layer=False, dtype=torch.float32, output_loading_info=True
