@@ -26,6 +26,7 @@ HEADINGS = {
     "trainable_parameters": "trainable",
 }
 SIGNS = {"best": "*", "tie": "=", "": ""}
+_LONG = 20  # characters of a heading in a terminal; a longer setting's name is broken at its dots
 
 
 def legend(comparison: Comparison) -> str:
@@ -153,7 +154,8 @@ def _cost(setting: Setting, name: str) -> str:
 def _table(names: Sequence[Column], columns: Sequence[Column]) -> Table:
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, _ in [*names, *columns]:
-        view.add_column(heading, justify="right", no_wrap=True)
+        lines = heading.replace(".", ".\n") if len(heading) > _LONG else heading
+        view.add_column(lines, justify="right", no_wrap=True)
     cells = [[escape(cell) for cell in column] for _, column in names] + [column for _, column in columns]
     for row in zip(*cells, strict=True):
         view.add_row(*row)

@@ -229,10 +229,14 @@ def test_tables_hold_every_number(comparison, tmp_path):
     assert sum("**" in line for line in lines[2:5]) == 1 and "left out: rank=32,seed=0: failed" in "\n".join(lines)
 
 
-@pytest.mark.parametrize("width", [50, 200])
-def test_a_terminal_shows_whole_numbers_however_narrow_it_is(comparison, width):
+_LONG = [f"callbacks.early_stopping.{name}" for name in ("patience", "min_delta")]
+
+
+@pytest.mark.parametrize(("width", "axes"), [(50, []), (200, []), (80, _LONG)])
+def test_a_terminal_shows_whole_numbers_however_narrow_it_is(comparison, width, axes):
     many = dataclasses.replace(
         comparison,
+        axes=[*comparison.axes, *axes],
         metrics=["facts", "f2", "f3"],
         scores=[{name: scores["facts"] for name in ("facts", "f2", "f3")} for scores in comparison.scores],
     )
