@@ -20,13 +20,8 @@ KINDS = {
     "doctor": "examined images",
     "baselines": "captions of other systems",
 }
-_OURS = (
-    "*.npy",
-    "*.json",
-    "*.jsonl",
-    "*.tmp",
-    "scores-*.csv",
-)  # nothing else is counted or deleted, wherever ROCOCAP_CACHE may point
+# Nothing else is counted or deleted, wherever ROCOCAP_CACHE may point.
+_OURS = ("*.npy", "*.json", "*.jsonl", "*.tmp", "scores-*.csv")
 
 
 @dataclass(frozen=True)
