@@ -252,7 +252,6 @@ def main() -> None:
     else:
         tokenizer = PreTrainedTokenizerFast.from_pretrained(options.start)
         model = VisionEncoderDecoderModel.from_pretrained(options.start, dtype=torch.float32)
-        model.encoder.pooler = None  # new, since the first lesson has none either
         lesson, lr = Scenes(SECOND, options.images), 5e-4
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer):,} tokens")
     train(model, tokenizer, lesson, options.batch, lr)
