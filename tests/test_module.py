@@ -16,7 +16,15 @@ from rococap.module import CaptionModule, features_of
 from rococap.optim import constant
 
 LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
-SETTINGS = {"fraction": 1.0, "subset_seed": 0, "workers": 0, "val_images": None, "max_tokens": 128, "seed": 0}
+SETTINGS = {
+    "fraction": 1.0,
+    "subset_seed": 0,
+    "length_pool": 32,
+    "workers": 0,
+    "val_images": None,
+    "max_tokens": 128,
+    "seed": 0,
+}
 
 
 @pytest.fixture(autouse=True)

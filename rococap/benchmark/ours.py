@@ -52,7 +52,7 @@ def main() -> None:
         captioner = network(a.size, a.tokenizer).to(device)
         data = CaptionData(
             FirstImages(a.data, a.images), captioner.processor, fraction=1.0, subset_seed=0, batch_size=a.batch_size,
-            workers=None, val_images=None, max_tokens=a.max_length, seed=0,
+            length_pool=32, workers=None, val_images=None, max_tokens=a.max_length, seed=0,
             encoder=encoder(captioner, precision, device) if a.features == "auto" else None,
         )  # fmt: skip
         seen = Seen()

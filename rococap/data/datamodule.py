@@ -30,6 +30,7 @@ class CaptionData(LightningDataModule):
     Args:
         fraction: of the training split, see `subset`.
         subset_seed: which part of `train`, and which images of `valid`.
+        length_pool: training batches within which captions are sorted by length, see `LengthSampler`.
         seed: order of the training batches.
         workers: processes that load batches; null chooses: none on small machines, since prepared images are
             memory-mapped and a batch takes less time to read than to send between processes.
@@ -47,6 +48,7 @@ class CaptionData(LightningDataModule):
         fraction: float,
         subset_seed: int,
         batch_size: int,
+        length_pool: int,
         workers: int | None,
         val_images: int | None,
         max_tokens: int,
@@ -58,6 +60,7 @@ class CaptionData(LightningDataModule):
         self.source, self.processor, self.encoder = source, processor, encoder
         self.fraction, self.subset_seed, self.seed = fraction, subset_seed, seed
         self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
+        self.length_pool = length_pool
         self.drop_leaks = drop_leaks
         self.workers = min(8, cores() // 4) if workers is None else workers
         self.fingerprint = source.fingerprint()
@@ -85,7 +88,9 @@ class CaptionData(LightningDataModule):
         return DataLoader(
             dataset,
             batch_size=None,
-            sampler=LengthSampler(lengths, batch_size, self.seed, shuffle=shuffle, rank=rank, world=world),
+            sampler=LengthSampler(
+                lengths, batch_size, self.seed, shuffle=shuffle, pool=self.length_pool, rank=rank, world=world
+            ),
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),

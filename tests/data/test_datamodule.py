@@ -50,6 +50,7 @@ SETTINGS = {
     "fraction": 1.0,
     "subset_seed": 0,
     "batch_size": 8,
+    "length_pool": 32,
     "workers": 0,
     "val_images": 500,
     "max_tokens": 128,

@@ -75,7 +75,9 @@ def test_everything_that_was_planted_is_found_and_nothing_else(source, tmp_path)
 @needs_mini
 def test_leaks_are_left_out_of_training_where_asked(source, caplog):
     def module(**changes) -> CaptionData:
-        settings = dict(fraction=0.5, subset_seed=3, batch_size=4, workers=0, val_images=None, max_tokens=9, seed=0)
+        settings = dict(
+            fraction=0.5, subset_seed=3, batch_size=4, length_pool=32, workers=0, val_images=None, max_tokens=9, seed=0
+        )
         return CaptionData(source, Words(), **(settings | changes))
 
     def chosen(**changes) -> set[str]:

@@ -19,7 +19,7 @@ def epoch(sampler: LengthSampler, number: int) -> list[list[int]]:
 
 @pytest.mark.parametrize(("count", "size"), [(1, 8), (7, 8), (8, 8), (9, 8), (179, 8), (1003, 32), (1003, 1)])
 def test_every_index_exactly_once_an_epoch(count, size):
-    sampler = LengthSampler(LENGTHS[:count], size, 0, shuffle=True)
+    sampler = LengthSampler(LENGTHS[:count], size, 0, shuffle=True, pool=32)
     for number in range(3):
         batches = epoch(sampler, number)
         assert sorted(itertools.chain(*batches)) == list(range(count))
@@ -28,32 +28,32 @@ def test_every_index_exactly_once_an_epoch(count, size):
 
 
 def test_seed_and_epoch_give_the_order():
-    sampler = LengthSampler(LENGTHS, 8, 5, shuffle=True)
+    sampler = LengthSampler(LENGTHS, 8, 5, shuffle=True, pool=32)
     first = epoch(sampler, 0)
     assert epoch(sampler, 1) != first
-    assert epoch(LengthSampler(LENGTHS, 8, 5, shuffle=True), 0) == first == epoch(sampler, 0)
-    assert epoch(LengthSampler(LENGTHS, 8, 6, shuffle=True), 0) != first
+    assert epoch(LengthSampler(LENGTHS, 8, 5, shuffle=True, pool=32), 0) == first == epoch(sampler, 0)
+    assert epoch(LengthSampler(LENGTHS, 8, 6, shuffle=True, pool=32), 0) != first
 
 
 def test_batches_mix_anew_each_epoch_even_in_small_sets():
-    sampler = LengthSampler(LENGTHS[:179], 8, 0, shuffle=True)
+    sampler = LengthSampler(LENGTHS[:179], 8, 0, shuffle=True, pool=32)
     sets = [{frozenset(batch) for batch in epoch(sampler, number)} for number in range(5)]
     assert all(not (one & other) for one, other in itertools.combinations(sets, 2))
 
 
 def test_little_is_padded():
-    sampler = LengthSampler(LENGTHS, 8, 0, shuffle=True)
+    sampler = LengthSampler(LENGTHS, 8, 0, shuffle=True, pool=32)
     padded = sum(len(batch) * LENGTHS[batch].max() for batch in epoch(sampler, 0))
     assert LENGTHS.sum() / padded > 0.9
 
 
 def test_long_and_short_batches_follow_each_other_at_random():
-    means = [LENGTHS[batch].mean() for batch in epoch(LengthSampler(LENGTHS, 8, 0, shuffle=True), 0)]
+    means = [LENGTHS[batch].mean() for batch in epoch(LengthSampler(LENGTHS, 8, 0, shuffle=True, pool=32), 0)]
     assert abs(np.corrcoef(np.arange(len(means)), means)[0, 1]) < 0.2
 
 
 def test_in_order_without_shuffling():
-    batches = epoch(LengthSampler(LENGTHS, 32, 0, shuffle=False), 0)
+    batches = epoch(LengthSampler(LENGTHS, 32, 0, shuffle=False, pool=32), 0)
     assert list(itertools.chain(*batches)) == list(range(1003))
 
 
@@ -62,8 +62,16 @@ def test_in_order_without_shuffling():
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_processes_share_an_epoch_without_repeats_in_equally_many_steps(world, count, shuffle):
     ranks = [
-        epoch(LengthSampler(LENGTHS[:count], 4, 0, shuffle=shuffle, rank=rank, world=world), 1) for rank in range(world)
+        epoch(LengthSampler(LENGTHS[:count], 4, 0, shuffle=shuffle, pool=32, rank=rank, world=world), 1)
+        for rank in range(world)
     ]
     assert {len(batches) for batches in ranks} == {len(ranks[0])}
     assert all(batch for batches in ranks for batch in batches)
     assert sorted(itertools.chain(*itertools.chain(*ranks))) == list(range(count))
+
+
+def test_without_pools_lengths_have_nothing_to_do_with_each_other():
+    means = [LENGTHS[batch].mean() for batch in epoch(LengthSampler(LENGTHS, 8, 0, shuffle=True, pool=1), 0)]
+    sorted_means = [LENGTHS[b].mean() for b in epoch(LengthSampler(LENGTHS, 8, 0, shuffle=True, pool=32), 0)]
+    expected = LENGTHS.std() / 8**0.5
+    assert np.std(means) == pytest.approx(expected, rel=0.2) and np.std(sorted_means) > 2 * expected
