@@ -63,7 +63,6 @@ def _decode(examples: list[Example], processor: Processor) -> None:
     loader: DataLoader[int] = DataLoader(
         examples,  # type: ignore[arg-type]  # a list is a dataset
         batch_size=64,
-        length_pool=32,
         num_workers=cores(),
         collate_fn=partial(_forget, processor),
     )
