@@ -25,6 +25,7 @@ class DataConfig:
     workers: int | None = MISSING  # processes that read images; null: as the machine has cores
     val_images: int | None = MISSING  # captioned at each validation, fixed and seeded; null: all
     max_tokens: int = MISSING  # of a training caption, end token included; the rest is cut and counted
+    length_pool: int = MISSING  # batches within which captions are sorted by length
     drop_leaks: bool = MISSING  # leave out of training what also stands in valid or test
 
 
