@@ -1,7 +1,6 @@
 """Pretrain the tiny captioner on simple scenes and write it as a Hugging Face directory.
 
-python scripts/pretrain_tiny.py --out first
-python scripts/pretrain_tiny.py --start first --out rococap/assets/tiny_captioner
+python scripts/pretrain_tiny.py --out rococap/assets/tiny_captioner
 """
 
 from __future__ import annotations
@@ -35,29 +34,28 @@ from transformers import (
 Model = Any  # a VisionEncoderDecoderModel, whose annotations call each of its parts "Tensor | Module"
 Tokens = Any  # a PreTrainedTokenizerFast, which is not annotated
 END = "<|endoftext|>"
-TRAIN, TEST, SECOND = 1, 2, 3  # seeds of pictures
+TRAIN, TEST = 1, 2  # seeds of pictures
 
 
 class Scenes(Dataset[Picture]):
     """`count` pictures, drawn when asked for.
 
-    In lessons crowds of five scenes give way to single ones: a crowd teaches five places at the price of one picture.
-    The first fifth of the first lesson grows harder. All else is hard, and tests are single scenes.
+    In a lesson the first fifth grows harder, and crowds of five scenes give way to single ones: a crowd teaches five
+    places at the price of one picture. Otherwise all are hard and single.
     """
 
-    def __init__(self, seed: int, count: int) -> None:
-        self.seed, self.count = seed, count
+    def __init__(self, seed: int, count: int, lesson: bool) -> None:
+        self.seed, self.count, self.lesson = seed, count, lesson
 
     def __len__(self) -> int:
         return self.count
 
     def __getitem__(self, index: int) -> Picture:
-        if self.seed == TEST:
+        if not self.lesson:
             return draw(self.seed, index)
         done = index / self.count
         crowded = np.random.default_rng((self.seed, index, 1)).random() > done
-        hardness = min(5 * done, 1.0) if self.seed == TRAIN else 1.0
-        return draw(self.seed, index, hardness=hardness, crowd=5 if crowded else 1)
+        return draw(self.seed, index, hardness=min(5 * done, 1.0), crowd=5 if crowded else 1)
 
 
 def build_tokenizer(vocabulary: int) -> Tokens:
@@ -166,18 +164,19 @@ class PatchReader(nn.Module):
         return loss
 
 
-def train(model: Model, tokenizer: Tokens, pictures_in_turn: Scenes, batch: int, lr: float) -> None:
-    """One pass over pictures, each seen once."""
+def train(model: Model, tokenizer: Tokens, images: int, batch: int) -> None:
+    """One pass over `images` pictures, each seen once."""
     reader = PatchReader(model.config.encoder.hidden_size)
+    pictures_in_turn = Scenes(TRAIN, images, lesson=True)
     loader = DataLoader(pictures_in_turn, batch, num_workers=1, prefetch_factor=8, collate_fn=list)
     keep_unused_words(model, tokenizer)
     parameters = [*model.parameters(), *reader.parameters()]
     optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=len(loader), pct_start=0.06)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=len(loader), pct_start=0.06)
     model.train()
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns) as progress:
-        task = progress.add_task("", total=len(pictures_in_turn))
+        task = progress.add_task("", total=images)
         for step, pictures in enumerate(loader, 1):
             features = model.encoder(pixels_of(pictures)).last_hidden_state
             each = features.repeat_interleave(torch.tensor([len(p.captions) for p in pictures]), dim=0)
@@ -219,7 +218,7 @@ def accuracy(model: Model, tokenizer: Tokens, images: int) -> dict[str, float]:
     """The share of pictures for which the greedy caption states a fact rightly, for each fact; and that it ends."""
     model.eval()
     right: dict[str, list[bool]] = {}
-    rows = Scenes(TEST, images)
+    rows = Scenes(TEST, images, lesson=False)
     for start in range(0, images, 50):
         pictures = [rows[i] for i in range(start, min(start + 50, images))]
         ids = model.generate(pixel_values=pixels_of(pictures), max_new_tokens=48, do_sample=False)
@@ -237,7 +236,6 @@ def accuracy(model: Model, tokenizer: Tokens, images: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="directory to write")
-    parser.add_argument("--start", type=Path, help="what this script wrote: a second lesson, of other pictures, for it")
     parser.add_argument("--images", type=int, default=60_000, help="pictures, each seen once (default: %(default)s)")
     parser.add_argument("--test-images", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=16)
@@ -246,15 +244,10 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    if options.start is None:
-        tokenizer = build_tokenizer(1536)
-        model, lesson, lr = build_model(tokenizer), Scenes(TRAIN, options.images), 1e-3
-    else:
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(options.start)
-        model = VisionEncoderDecoderModel.from_pretrained(options.start, dtype=torch.float32)
-        lesson, lr = Scenes(SECOND, options.images), 5e-4
+    tokenizer = build_tokenizer(1536)
+    model = build_model(tokenizer)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer):,} tokens")
-    train(model, tokenizer, lesson, options.batch, lr)
+    train(model, tokenizer, options.images, options.batch)
     model.to(torch.float16).save_pretrained(options.out)
     tokenizer.save_pretrained(options.out)
     ViTImageProcessor(image_mean=[0.5] * 3, image_std=[0.5] * 3).save_pretrained(options.out)
