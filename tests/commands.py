@@ -18,6 +18,17 @@ SMALL = [
     "decoding.max_new_tokens=12",
 ]
 
+# Of `CaptionData`, beside its source, its processor and the size of a batch.
+DATA = {
+    "fraction": 1.0,
+    "subset_seed": 0,
+    "length_pool": 32,
+    "workers": 0,
+    "val_images": None,
+    "max_tokens": 128,
+    "seed": 0,
+}
+
 # As a sitecustomize.py on PYTHONPATH, or at the top of a script: these packages are as good as not installed.
 BLOCK = """\
 from importlib.machinery import PathFinder

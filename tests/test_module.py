@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from commands import DATA
 from omegaconf import OmegaConf
 
 from rococap.building import set_up_training
@@ -16,15 +17,6 @@ from rococap.module import CaptionModule, features_of
 from rococap.optim import constant
 
 LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
-SETTINGS = {
-    "fraction": 1.0,
-    "subset_seed": 0,
-    "length_pool": 32,
-    "workers": 0,
-    "val_images": None,
-    "max_tokens": 128,
-    "seed": 0,
-}
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +27,7 @@ def cache(tmp_path, monkeypatch):
 def fit(captioner, images, batch_size, optimizer, **settings):
     """Train by CaptionModule on the first images of the phantom; gives the data."""
     data = CaptionData(
-        Phantom(train=images, valid=1, test=1, seed=0), captioner.processor, batch_size=batch_size, **SETTINGS
+        Phantom(train=images, valid=1, test=1, seed=0), captioner.processor, batch_size=batch_size, **DATA
     )
     module = CaptionModule(
         captioner, optimizer, lambda o, steps: constant(o, steps, warmup=0.0), None, {"max_new_tokens": 8}, seed=0
@@ -117,7 +109,7 @@ def test_kept_features_give_the_same_loss_and_gradient(kept, error):
     source = Phantom(train=8, valid=1, test=1, seed=0)
     results = []
     for choice in (None, encoder):
-        data = CaptionData(source, captioner.processor, batch_size=8, **SETTINGS, encoder=choice)
+        data = CaptionData(source, captioner.processor, batch_size=8, **DATA, encoder=choice)
         [batch] = batches(data, 8)
         assert (batch.features is None) == (choice is None)
         loss, count = captioner(features_of(captioner, batch), batch.input_ids, batch.attention_mask)
@@ -149,7 +141,7 @@ def test_a_trained_captioner_ends_its_captions():
     decoder = captioner.model.decoder
     captioner.model.decoder = type(decoder)(decoder.config)  # random: it knows no end token, and no word
     train_in_full(captioner, train_vision_tower=False)
-    data = CaptionData(Phantom(train=16, valid=1, test=1, seed=0), captioner.processor, batch_size=16, **SETTINGS)
+    data = CaptionData(Phantom(train=16, valid=1, test=1, seed=0), captioner.processor, batch_size=16, **DATA)
     dataset = data.dataset("train")
     pixels = dataset[list(range(16))].pixel_values
     limit = max(map(len, dataset.tokens)) + 8

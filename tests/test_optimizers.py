@@ -7,6 +7,7 @@ import bitsandbytes
 import pytest
 import pytorch_lightning as pl
 import torch
+from commands import DATA
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
@@ -21,15 +22,6 @@ from rococap.types import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 LORA = {"rank": 16, "alpha": None, "dropout": 0.1, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
-DATA = {
-    "fraction": 1.0,
-    "subset_seed": 0,
-    "length_pool": 32,
-    "workers": 0,
-    "val_images": None,
-    "max_tokens": 128,
-    "seed": 0,
-}
 
 
 @pytest.fixture(scope="module", autouse=True)
