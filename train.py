@@ -9,11 +9,12 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from rococap.checks.command_line import check_command_line
-from rococap.claims import claim
 from rococap.cli import guarded, user_errors
 from rococap.config import register
-from rococap.gpus import gpu_of_job
-from rococap.records import show, sitting
+from rococap.runs.claims import claim
+from rococap.runs.session import session
+from rococap.runs.terminal import show_run
+from rococap.sweeps.gpus import gpu_of_job
 from rococap.sweeps.plugins import register_sweepers
 
 CONF = Path(__file__).resolve().parent / "conf"
@@ -25,12 +26,12 @@ def main(cfg: DictConfig) -> float:
     """One run, or one job of a sweep; gives the value that a sweeper may optimize."""
     folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
     if not folder.finished:
-        with gpu_of_job(cfg), sitting(folder) as clock:
+        with gpu_of_job(cfg), session(folder) as clock:
             from rococap.report.run import report  # these import torch: only once the folder is known to be right
-            from rococap.training import train
+            from rococap.training.train import train
 
             train(cfg, folder, clock, report)
-    show(folder)
+    show_run(folder)
     return folder.best_score
 
 

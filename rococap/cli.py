@@ -1,4 +1,4 @@
-"""What every command does with a user's mistake: the message on stderr, exit code 2, no traceback."""
+"""What every command has: a user's mistake in a line or two and exit code 2, a bar for what takes a while."""
 
 from __future__ import annotations
 
@@ -8,22 +8,29 @@ import os
 import shlex
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from rococap.types import UserError
 
 FAILED_JOBS = 1  # of a sweep, some
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+
+_MOMENT = 1.0  # seconds without a progress bar
+
+Item = TypeVar("Item")
 
 log = logging.getLogger(__name__)
 
@@ -118,3 +125,42 @@ def _interruptible(task: Callable[[DictConfig], float], cfg: DictConfig) -> floa
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
+
+
+class _Rate(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f} {self.unit}/s" if speed else f"? {self.unit}/s", style="progress.data.speed")
+
+
+def progress_bar(unit: str) -> Progress:
+    """A bar with rate and time left; not started yet."""
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(unit), TimeRemainingColumn()
+    )
+
+
+def with_progress(
+    items: Iterable[Item], total: int, unit: str, title: str, count: Callable[[Item], int]
+) -> Iterator[Item]:
+    """Pass items on; a bar appears if they take more than a moment.
+
+    Args:
+        total: units of all items.
+        count: units of an item. It is done when the next one is asked for.
+    """
+    begun, bar = time.monotonic(), progress_bar(unit)
+    task = bar.add_task(title, total=total)
+    try:
+        for item in items:
+            yield item
+            bar.advance(task, count(item))
+            if not bar.live.is_started and time.monotonic() - begun > _MOMENT:
+                bar.start()
+    finally:
+        if bar.live.is_started:
+            bar.stop()

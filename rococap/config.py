@@ -44,7 +44,7 @@ class RunConfig:
     on_change: str = MISSING  # stop, keep or rerun
     seed: int = MISSING
     monitor: str = MISSING
-    baselines: bool = MISSING  # score what the test captions are held against, see rococap.baselines
+    baselines: bool = MISSING  # score what the test captions are held against, see rococap.evaluation.baselines
     compile: bool = MISSING  # the training step by torch.compile
     checkpoint_activations: bool = MISSING  # compute them again in the backward pass: less memory, more time
     features: str = MISSING  # of a frozen vision tower: auto keeps them in half precision, fp32, or off

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -106,3 +106,7 @@ class Prediction:
     references: tuple[str, ...] = ()
     concepts: tuple[Concept, ...] = ()
     attribution: str = ""
+
+
+# Captions and their examples -> values by name, such as {"cider": 0.4}.
+Scorer = Callable[[Sequence[str], Sequence[Example]], dict[str, float]]

@@ -58,7 +58,7 @@ def main() -> None:
 
 def measure(a: argparse.Namespace) -> tuple[dict[str, Any], Table]:
     """The figures, and the table of them."""
-    from rococap.benchmark import data, generate, scoring, startup, sweep, train
+    from rococap.benchmark import data, generate, score, startup, sweep, train
     from rococap.types import UserError
 
     if a.what == "train":
@@ -70,21 +70,21 @@ def measure(a: argparse.Namespace) -> tuple[dict[str, Any], Table]:
                 a.precision, a.rounds,
             )
         )  # fmt: skip
-        return result, train.table(result)
+        return result, train.result_table(result)
     if a.what == "data":
         result = data.measure(a.data, a.images or 2000, a.rounds)
     elif a.what == "generate":
         result = generate.measure(a.size, a.tokenizer, a.images or 8, a.batch_size, a.max_length, a.rounds)
     elif a.what == "score":
-        result = scoring.measure(a.images or 10_000, a.rounds)
+        result = score.measure(a.images or 10_000, a.rounds)
     elif a.what == "startup":
         result = startup.measure(TRAIN, a.rounds)
     else:
         result = sweep.measure(TRAIN, a.rounds)
-    return result, table(a.what, result)
+    return result, result_table(a.what, result)
 
 
-def table(what: str, result: dict[str, Any]) -> Table:
+def result_table(what: str, result: dict[str, Any]) -> Table:
     """Seconds of each side, and below what follows from them."""
     figures = [f"{name.replace('_', ' ')} {value:,.2f}" for name, value in result.items() if name != "sides"]
     shown = Table(title=what, caption="; ".join(figures))

@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     arguments = parser.parse_args()
 
-    from rococap.evaluation import caption_images
+    from rococap.evaluation.evaluate import caption_images
 
     unreadable = False
     for image, caption in caption_images(arguments.run, arguments.images):

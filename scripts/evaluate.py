@@ -19,14 +19,14 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
 
-    from rococap.evaluation import evaluate
-    from rococap.records import RunFolder, show_warnings
+    from rococap.evaluation.evaluate import evaluate
     from rococap.report.run import report
-    from rococap.results import show_table
+    from rococap.runs.folder import RunFolder
+    from rococap.runs.terminal import show_scores, show_warnings
 
     rows = evaluate(arguments.run, arguments.split, report)
     if rows:
-        show_table(rows)
+        show_scores(rows)
     show_warnings(RunFolder(arguments.run))
 
 

@@ -20,10 +20,10 @@ from rich.table import Table
 from rococap.checks.command_line import check_command_line
 from rococap.cli import user_errors
 from rococap.config import build, register
-from rococap.data.cache import cache_root
-from rococap.data.caches import KINDS, caches, clear
+from rococap.data.kept.folders import cache_root
+from rococap.data.kept.listing import KINDS, caches, clear
 from rococap.data.splits import available
-from rococap.folders import require_writable
+from rococap.runs.locks import require_writable
 from rococap.types import Processor, Source, UserError
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def main() -> None:
         (arguments.out / name).write_text(text, encoding="utf-8")
     show(found, arguments.out)
     if processor is not None:
-        prepare(cfg, source, processor)
+        decode_ahead(cfg, source, processor)
 
 
 def composed(words: list[str]) -> DictConfig:
@@ -119,7 +119,7 @@ def show(found: Examination, out: Path) -> None:
     console.print(f"fingerprint {found.fingerprint}\n{out / 'report.html'}, {out / 'report.json'}", soft_wrap=True)
 
 
-def prepare(cfg: DictConfig, source: Source, processor: Processor) -> None:
+def decode_ahead(cfg: DictConfig, source: Source, processor: Processor) -> None:
     """Decode what training by this recipe will ask for; what the cache has already is left."""
     from rococap.data.datamodule import CaptionData
 

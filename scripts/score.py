@@ -15,12 +15,13 @@ from rich.console import Console
 from rococap.checks.command_line import check_command_line
 from rococap.cli import user_errors
 from rococap.config import build, register
-from rococap.folders import require_writable
-from rococap.foreign import load
+from rococap.evaluation.other_formats import load
+from rococap.evaluation.split_scores import score_predictions
 from rococap.metrics.base import Metric
-from rococap.metrics.scoring import ready
-from rococap.results import FILE, show_table, write_per_sample, write_results
-from rococap.scored import score_predictions
+from rococap.metrics.measure import ready
+from rococap.runs.locks import require_writable
+from rococap.runs.results import FILE, write_per_sample, write_results
+from rococap.runs.terminal import show_scores
 from rococap.types import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -65,7 +66,7 @@ def main() -> None:
         rows = scored.rows() + scored.slice_rows()
     write_per_sample(arguments.out, split, [p.id for p in predictions], scored.per_sample())
     write_results(arguments.out / FILE, rows)
-    show_table(rows)
+    show_scores(rows)
 
 
 def chosen_metrics(names: list[str], settings: list[str]) -> dict[str, Metric]:

@@ -10,8 +10,8 @@ import argparse
 from pathlib import Path
 
 from rococap.cli import user_errors
-from rococap.foreign import load
-from rococap.submission import in_order, official_ids, write_submission
+from rococap.evaluation.other_formats import load
+from rococap.evaluation.submission import in_order, official_ids, write_submission
 from rococap.types import SPLITS, Split, UserError
 
 
@@ -50,7 +50,7 @@ def main() -> None:
 def ids_of_run(run: Path, split: Split) -> list[str]:
     """The ids of a split of the run's dataset, in the dataset's order."""
     from rococap.config import build
-    from rococap.records import RunFolder
+    from rococap.runs.folder import RunFolder
 
     return [example.id for example in build(RunFolder(run).config.data.source).examples(split)]
 

@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+CONF = ROOT / "conf"
+SHARED = ROOT.parent / "shared"  # data that is not part of the project: tests that want it skip without it
+MINI = SHARED / "data" / "rocov2_mini"
+ROCO = SHARED / "data" / "roco_captions"
 SMALL = [
     "data=phantom",
     "model=tiny",
@@ -71,7 +75,7 @@ def command(*words, timeout=300, **options):
 HOLD = """
 import sys
 from pathlib import Path
-from rococap.folders import hold_run
+from rococap.runs.locks import hold_run
 hold_run(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

@@ -6,11 +6,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+from commands import MINI
 from PIL import Image, ImageEnhance
 
 from rococap.types import SPLITS
-
-MINI = Path(__file__).parents[1] / "../shared/data/rocov2_mini"
 
 
 def reencoded(content, quality=60, size=1.0, brightness=1.0, fmt="JPEG"):

@@ -7,11 +7,11 @@ from functools import cache
 from omegaconf import OmegaConf
 
 from rococap.config import build
-from rococap.data.phantom import Phantom
-from rococap.predictions import PredictionWriter
-from rococap.records import RunFolder
-from rococap.results import write_results
-from rococap.scored import score_predictions
+from rococap.data.phantom.source import Phantom
+from rococap.evaluation.split_scores import score_predictions
+from rococap.runs.folder import RunFolder
+from rococap.runs.predictions import PredictionWriter
+from rococap.runs.results import write_results
 from rococap.types import Prediction
 
 IMAGES = 60  # of the test split

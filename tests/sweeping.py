@@ -12,13 +12,13 @@ PROGRAM = """
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
-    from rococap.changes import conf_folder
+    from rococap.runs.changes import conf_folder
     from rococap.checks.command_line import check_command_line
-    from rococap.claims import claim
+    from rococap.runs.claims import claim
     from rococap.cli import guarded, user_errors
     from rococap.config import build, register
-    from rococap.environment import environment
-    from rococap.records import sitting
+    from rococap.runs.environment import environment
+    from rococap.runs.session import session
     from rococap.sweeps.plugins import register_sweepers
     from rococap.types import UserError
 
@@ -36,7 +36,7 @@ PROGRAM = """
     @guarded
     def main(cfg):
         folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
-        with sitting(folder):
+        with session(folder):
             print("works on", folder.path.name, flush=True)
             facts = environment(conf_folder(HydraConfig.get()), "cpu", "32-true", build(cfg.data.source).fingerprint())
             folder.write_json("environment.json", facts)

@@ -1,14 +1,12 @@
 import dataclasses
-from pathlib import Path
 
 import pytest
+from commands import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import ValidationError
 
 from rococap.config import DataConfig, DecodingConfig, register, untyped_root
-
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def compose_recipe():

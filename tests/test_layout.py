@@ -1,6 +1,7 @@
 """The shape of the tree: who may import whom, how large a file may be, what stays out of the quick path."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,19 +11,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "rococap"
 
-# Imports run only downward: a part imports from levels above its own line here, and within itself. Parts of one level
+# Imports run only downward: a room imports from levels above its own line here, and within itself. Rooms of one level
 # know nothing of each other: that is why N datasets and M models cost N + M files.
 LEVELS = (
-    {"types", "phantom_words", "environment", "gpus"},
-    {"config", "cli", "data", "models", "metrics", "augment", "optim", "precision", "predictions", "folders"},
-    {"checks", "foreign", "results", "scaling", "slices", "submission"},
-    {"records", "scored", "wandb_segments"},
-    {"statistics", "wandb_run"},
-    {"changes", "module", "callbacks", "captioning", "loggers"},
-    {"building"},
-    {"baselines"},
-    {"evaluation", "compare", "claims"},
-    {"training", "report", "sweeps"},  # training is handed its picture from above, and knows no page
+    {"types"},
+    {"config"},
+    {"cli"},
+    {"data", "models", "checks"},
+    {"metrics"},
+    {"runs"},
+    {"recipe", "loggers", "sweeps"},
+    {"evaluation"},
+    {"training", "compare"},  # training is handed its report from above, and knows no page
+    {"report"},
     {"benchmark"},
     {"train.py", "scripts"},
 )
@@ -54,6 +55,21 @@ def imported_parts(path):
         yield from (name.split(".")[1] for name in names if name.startswith("rococap."))
 
 
+def name_of(path):
+    """rococap/data/image.py -> rococap.data.image."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def imported_files(path):
+    """The modules of rococap that a file imports, those for the type checker only left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    left_out = {id(inner) for node in typing for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in left_out and str(node.module).startswith("rococap"):
+            yield from (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+
+
 def test_every_part_has_a_level():
     parts = {part_of(path) for path in SOURCES} - {"__init__"}
     assert parts == set(LEVEL)
@@ -72,9 +88,24 @@ def test_imports_run_downward(part):
 
 
 def test_each_name_has_one_import_path():
-    assert [path for path in PACKAGE.rglob("__init__.py") if path.read_text(encoding="utf-8")] == []
+    """No __init__.py exports anything: it says what lives there, what it may import, and where its front door is."""
     folders = {path.parent for path in PACKAGE.rglob("*.py")}
-    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
+    for folder in folders:
+        tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
+        assert len(tree.body) == 1 and ast.get_docstring(tree), folder
+        if folder != PACKAGE:
+            text = " ".join(ast.get_docstring(tree).split())
+            assert "Imports " in text and re.search(r"Front doors?: ", text), folder
+            doors = re.findall(r"`([a-z_0-9]+)(?:\.\w+)?`", text.partition("Front door")[2])
+            assert [door for door in doors if not (folder / f"{door}.py").is_file()] == [], folder
+
+
+def test_no_circle_between_files():
+    """Within a room too: two files that import each other are one."""
+    imports = {name_of(path): set(imported_files(path)) - {name_of(path)} for path in PACKAGE.rglob("*.py")}
+    while leaves := {name for name, others in imports.items() if not others & imports.keys()}:
+        imports = {name: others for name, others in imports.items() if name not in leaves}
+    assert imports == {}
 
 
 def test_files_are_small():

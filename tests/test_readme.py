@@ -4,19 +4,17 @@ import re
 import shlex
 import shutil
 import tomllib
-from pathlib import Path
 
 import pytest
+from commands import CONF, ROOT
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from rococap.checks.command_line import check_command_line
 from rococap.config import register
-from rococap.data.phantom import Phantom
-from rococap.records import RunFolder
+from rococap.data.phantom.source import Phantom
+from rococap.runs.folder import RunFolder
 
-ROOT = Path(__file__).resolve().parents[1]
-CONF = ROOT / "conf"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SETUP = ["pip install -c constraints.txt -e . && python train.py experiment=demo"]
 SETUP += ['pip install -c constraints.txt -e ".[dev]" && pytest']

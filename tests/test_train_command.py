@@ -3,11 +3,9 @@
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
+from commands import ROOT
 
 
 def train(*words, cwd=ROOT):

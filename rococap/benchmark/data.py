@@ -13,9 +13,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from rococap.benchmark.work import TOKENIZER, FirstImages, draw
-from rococap.data.build import cores
 from rococap.data.image import read
-from rococap.data.store import prepare
+from rococap.data.kept.images import open_images
+from rococap.data.kept.rows import cores
 from rococap.models.hub import load_tokenizer
 from rococap.models.processor import HFProcessor
 from rococap.types import Example, Processor
@@ -36,8 +36,8 @@ def measure(data: Path | None, images: int, rounds: int) -> dict[str, Any]:
         for number in range(rounds):
             os.environ["ROCOCAP_CACHE"] = str(Path(folder) / f"cache{number}")
             alone += _timed(partial(_decode, examples, processor))
-            kept += _timed(partial(prepare, examples, processor, "benchmark", "train"))
-        store = prepare(examples, processor, "benchmark", "train")
+            kept += _timed(partial(open_images, examples, processor, "benchmark", "train"))
+        store = open_images(examples, processor, "benchmark", "train")
         for example in examples:
             _ = store[example.id]  # the first read of each compares its checksum
         order = torch.randint(len(examples), (READS,)).tolist()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rococap.benchmark.limit import synchronize
 from rococap.benchmark.work import TOKENIZER, network
-from rococap.precision import device_type
+from rococap.recipe.precision import device_type
 
 
 def measure(

@@ -21,11 +21,11 @@ import torch
 from rococap.benchmark.limit import Products, seconds, synchronize
 from rococap.benchmark.work import SIZES, FirstImages, network
 from rococap.data.datamodule import CaptionData
-from rococap.data.features import Encoder
+from rococap.data.kept.features import Encoder
 from rococap.models.base import Captioner
-from rococap.module import CaptionModule
-from rococap.optim import linear
-from rococap.precision import Precision, device_type
+from rococap.recipe.precision import Precision, device_type
+from rococap.training.module import CaptionModule
+from rococap.training.optim import linear
 from rococap.types import Batch
 
 

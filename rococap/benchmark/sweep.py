@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from rococap.records import RunFolder
+from rococap.runs.folder import RunFolder
 from rococap.types import UserError
 
 PARTS = ("training", "captioning", "scoring")

@@ -111,7 +111,7 @@ def _sum(runs: Sequence[dict[str, Any]], key: str) -> float:
     return sum(float(run[key]) for run in runs)
 
 
-def table(result: dict[str, Any]) -> Table:
+def result_table(result: dict[str, Any]) -> Table:
     """All sides, the fastest run of each."""
     shown = Table(title=f"{result['images']} images, {result['epochs']} epochs, batch {result['batch_size']}")
     for heading in ("", "wall time", "images/s", "peak memory"):

@@ -15,11 +15,11 @@ from transformers import (
     ViTConfig,
 )
 
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.data.rocov2 import RocoV2
+from rococap.models.accelerate import accelerate
 from rococap.models.lora import add_lora
 from rococap.models.processor import HFProcessor, ImageSettings
-from rococap.models.quick import quicken
 from rococap.models.tiny import DIRECTORY
 from rococap.models.vit_gpt2 import ViTGPT2
 from rococap.types import Example, Split, UserError
@@ -93,6 +93,6 @@ def network(size: str, tokenizer: Path) -> ViTGPT2:
     captioner = ViTGPT2(model, settings, words, frozenset(), "", None)
     targets = ["c_attn", "c_proj"]
     add_lora(captioner, rank=16, alpha=32, dropout=0.05, target_modules=targets, train_vision_tower=False)
-    quicken(captioner.network)
+    accelerate(captioner.network)
     assert isinstance(captioner.processor, HFProcessor)
     return captioner

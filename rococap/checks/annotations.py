@@ -43,7 +43,7 @@ def fits(value: Any, annotation: ast.expr | None, module: Module) -> bool:
     return any(form.accepts(value) for form in forms(annotation, module))
 
 
-def words(annotation: ast.expr | None, module: Module) -> str:
+def described(annotation: ast.expr | None, module: Module) -> str:
     """Such as "a whole number or null"."""
     alternatives = dict.fromkeys(form.words for form in forms(annotation, module) if form.words)
     return " or ".join(alternatives)
@@ -120,7 +120,7 @@ def _literal(expression: ast.expr) -> Form:
 
 
 def _list_of(element: ast.expr, module: Module) -> Form:
-    said = words(element, module)
+    said = described(element, module)
     return Form(
         lambda value: _is_list(value) and all(fits(each, element, module) for each in value),
         f"a list of {said}" if said else "a list",
@@ -134,7 +134,7 @@ def _fixed(elements: list[ast.expr], module: Module) -> Form:
             and len(value) == len(elements)
             and all(fits(each, element, module) for each, element in zip(value, elements, strict=True))
         ),
-        f"a list of {len(elements)}: " + ", ".join(words(element, module) or "anything" for element in elements),
+        f"a list of {len(elements)}: " + ", ".join(described(element, module) or "anything" for element in elements),
     )
 
 

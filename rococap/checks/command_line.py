@@ -21,8 +21,8 @@ from rococap.checks.config import Problem
 from rococap.checks.jobs import Composer
 from rococap.checks.launchers import launcher_fault
 from rococap.checks.overrides import axes, parse, sweep_fault, values
+from rococap.cli import with_progress
 from rococap.config import untyped_root
-from rococap.data.progress import shown
 from rococap.types import UserError
 
 _GRIDS = {"hydra_plugins.rococap.Grid", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"}
@@ -95,7 +95,7 @@ def _sweep(composer: Composer, axes: list[list[Override]], all_jobs: bool) -> It
     jobs = itertools.chain(singles, others) if all_jobs else singles
     number = math.prod(map(len, axes)) if all_jobs else len(singles)
     seen: set[Problem] = set()
-    for checked, job in enumerate(shown(jobs, number, "jobs", "Checking jobs", lambda job: 1)):
+    for checked, job in enumerate(with_progress(jobs, number, "jobs", "Checking jobs", lambda job: 1)):
         if checked == len(singles) and seen:
             return
         yield from _job(composer, job, seen)

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from rococap.checks.annotations import fits, forms, words
+from rococap.checks.annotations import described, fits, forms
 from rococap.checks.pairs import mismatched
 from rococap.checks.ranges import out_of_range
 from rococap.checks.signatures import Parameter, Signature, of_class, signature
 from rococap.checks.source import NoSuchName, did_you_mean
-from rococap.types import UserError
 
 _SPECIAL = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}  # Hydra's own keys of a node
 _BUILT = ("model", "lora", "optimizer", "scheduler", "precision", "augment", "trainer")  # one object each
@@ -37,12 +36,6 @@ class _Unresolved:
 
 _MISSING = "???"
 _UNRESOLVED = _Unresolved()
-
-
-def check(cfg: DictConfig) -> None:
-    """Raise UserError with all that is wrong in a composed config, a line each. Imports no target."""
-    if found := problems(cfg):
-        raise UserError("\n".join(map(str, found)))
 
 
 def problems(cfg: DictConfig) -> list[Problem]:
@@ -130,7 +123,7 @@ def _value(path: str, value: Any, parameter: Parameter) -> Iterator[Problem]:
     elif value is _UNRESOLVED or (value is None and parameter.nullable) or _is_text_of_root(path, value):
         return
     elif not fits(value, annotation, module):
-        yield Problem(path, f"must be {words(annotation, module) or 'something else'}, not {_shown(value)}")
+        yield Problem(path, f"must be {described(annotation, module) or 'something else'}, not {_shown(value)}")
     elif isinstance(value, dict) and "_target_" not in value:
         for form in forms(annotation, module):
             if form.dataclass is not None:

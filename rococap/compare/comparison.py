@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from rococap.compare.evidence import SPLIT, Sample, gather, listed
+from rococap.compare.gather import SPLIT, Sample, gather, listed
 from rococap.compare.runs import SEED, Run, Setting, axes, find_runs, settings
 from rococap.compare.significance import LEVEL, p_values
-from rococap.metrics.stats import interval
+from rococap.metrics.bootstrap import interval
 from rococap.types import UserError
 
 Mark = Literal["best", "tie", ""]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rococap.compare.comparison import Comparison
-from rococap.compare.runs import SEED, Setting, shown
-from rococap.scaling import Forecast, Points, forecast
+from rococap.compare.power_law import Forecast, Points, forecast
+from rococap.compare.runs import SEED, Setting, value_text
 from rococap.types import UserError
 
 DOUBT = 0.01  # below such a p-value the curve is said not to fit
@@ -76,4 +76,4 @@ def _growth(comparison: Comparison, metric: str, label: str, indices: list[int])
 
 def _others(setting: Setting) -> str:
     rest = {axis: value for axis, value in setting.values.items() if axis not in (FRACTION, SUBSET_SEED)}
-    return " ".join(f"{axis}={shown(value)}" for axis, value in rest.items())
+    return " ".join(f"{axis}={value_text(value)}" for axis, value in rest.items())

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rococap.changes import BESIDE, settings_without
-from rococap.folders import ASIDE
-from rococap.records import RunFolder
+from rococap.runs.changes import BESIDE, settings_without
+from rococap.runs.folder import RunFolder
+from rococap.runs.locks import ASIDE
 from rococap.types import Split, UserError
 
 SEED = "seed"
@@ -64,7 +64,7 @@ class Setting:
     @property
     def label(self) -> str:
         """`lora.rank=4 data.fraction=0.1`"""
-        return " ".join(f"{axis}={shown(value)}" for axis, value in self.values.items()) or "all runs"
+        return " ".join(f"{axis}={value_text(value)}" for axis, value in self.values.items()) or "all runs"
 
     @property
     def cost(self) -> dict[str, float]:
@@ -100,7 +100,7 @@ def axes(runs: Sequence[Run]) -> list[str]:
     names = list(dict.fromkeys(name for run in runs for name in run.recipe if name != SEED))
     differing: dict[str, tuple[str, list[str]]] = {}
     for name in sorted(names, key=lambda name: name.count(".")):
-        values = [shown(run.recipe[name]) if name in run.recipe else "" for run in runs]
+        values = [value_text(run.recipe[name]) if name in run.recipe else "" for run in runs]
         counted = {value for value in values if value} if _is_of_a_choice(name, runs) else set(values)
         same = (name.rpartition(".")[2], values)
         if len(counted) > 1 and same not in differing.values():
@@ -123,7 +123,7 @@ def settings(runs: Sequence[Run], names: Sequence[str]) -> list[Setting]:
     parts = {axis_name(name) for run in runs for name in run.recipe if name.endswith(_TARGET)}
     groups: dict[str, list[Run]] = {}
     for run in runs:
-        key = json.dumps({name: shown(value) for name, value in run.recipe.items() if name != SEED})
+        key = json.dumps({name: value_text(value) for name, value in run.recipe.items() if name != SEED})
         groups.setdefault(key, []).append(run)
     found = [(group[0].values(names), group) for group in groups.values()]
     return [Setting({name: has.get(name) for name in names if name in {*has, *parts}}, group) for has, group in found]
@@ -134,7 +134,7 @@ def axis_name(setting: str) -> str:
     return setting.removesuffix(_TARGET)
 
 
-def shown(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A setting's value as people write it; a part by its own name."""
     if isinstance(value, float):
         return f"{value:g}"
@@ -159,7 +159,7 @@ def _read(path: Path, label: str) -> Run:
         label,
         folder,
         {name: _own_name(name, value) for name, value in settings_without(folder.config, BESIDE).items()},
-        folder.standing,
+        folder.status,
         folder.state,
         json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {},
     )

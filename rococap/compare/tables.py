@@ -13,8 +13,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from rococap.compare.comparison import Comparison, Score
-from rococap.compare.evidence import SPLIT
-from rococap.compare.runs import COSTS, SEED, Setting, shown
+from rococap.compare.gather import SPLIT
+from rococap.compare.runs import COSTS, SEED, Setting, value_text
 
 Column = tuple[str, list[str]]  # a heading, and a cell for each setting
 HEADINGS = {
@@ -93,9 +93,9 @@ def write_markdown(path: Path, comparison: Comparison) -> None:
 
 def _records(comparison: Comparison) -> Iterator[dict[str, object]]:
     for setting, scores in zip(comparison.settings, comparison.scores, strict=True):
-        record: dict[str, object] = {axis: shown(value) for axis, value in setting.values.items()}
+        record: dict[str, object] = {axis: value_text(value) for axis, value in setting.values.items()}
         record |= {"state": "finished", "runs": len(setting.runs)}
-        record["seeds"] = " ".join(shown(run.recipe[SEED]) for run in setting.runs)
+        record["seeds"] = " ".join(value_text(run.recipe[SEED]) for run in setting.runs)
         record["folders"] = " ".join(run.label for run in setting.runs)
         for name, score in scores.items():
             deviation = "" if score.deviation is None else score.deviation
@@ -107,8 +107,8 @@ def _records(comparison: Comparison) -> Iterator[dict[str, object]]:
             record |= {name: sum(measured) / len(measured)} if measured else {}
         yield record | setting.cost
     for run, reason in comparison.left_out:
-        values = {axis: shown(value) for axis, value in run.values(comparison.axes).items()}
-        facts = {"state": run.state, "runs": 1, "seeds": shown(run.recipe[SEED]), "folders": run.label}
+        values = {axis: value_text(value) for axis, value in run.values(comparison.axes).items()}
+        facts = {"state": run.state, "runs": 1, "seeds": value_text(run.recipe[SEED]), "folders": run.label}
         yield values | facts | run.cost | {"left_out": reason}
 
 
@@ -117,7 +117,7 @@ def _guards(comparison: Comparison) -> list[str]:
 
 
 def _axis(comparison: Comparison, axis: str) -> list[str]:
-    return [shown(setting.values[axis]) if axis in setting.values else "" for setting in comparison.settings]
+    return [value_text(setting.values[axis]) if axis in setting.values else "" for setting in comparison.settings]
 
 
 def _one_line(score: Score) -> str:

@@ -10,14 +10,14 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from rococap.data import features
-from rococap.data.build import cores
-from rococap.data.cache import NoSpace
 from rococap.data.dataset import CaptionDataset
 from rococap.data.doctor.leaks import without_leaks
-from rococap.data.features import Encoder, Features
+from rococap.data.kept import features
+from rococap.data.kept.features import Encoder, Features
+from rococap.data.kept.folders import NoSpace
+from rococap.data.kept.images import Store, open_images
+from rococap.data.kept.rows import cores
 from rococap.data.sampler import LengthSampler
-from rococap.data.store import Store, prepare
 from rococap.data.subset import fixed_sample, subset
 from rococap.types import Batch, Example, Processor, Source, Split, UserError
 
@@ -120,7 +120,7 @@ class CaptionData(LightningDataModule):
         return examples
 
     def _images(self, examples: list[Example], split: Split) -> Store | Features:
-        pixels = partial(prepare, processor=self.processor, key=self.fingerprint, split=split)
+        pixels = partial(open_images, processor=self.processor, key=self.fingerprint, split=split)
         images = self._features(examples, pixels, split) or pixels(examples)
         if examples and not images.examples:
             first = next(iter(images.unreadable.values()))
@@ -133,7 +133,7 @@ class CaptionData(LightningDataModule):
         if self.encoder is None:
             return None
         try:
-            return features.prepare(examples, pixels, self.encoder, self.fingerprint, split)
+            return features.open_features(examples, pixels, self.encoder, self.fingerprint, split)
         except NoSpace as error:
             log.warning("features are computed anew in each epoch: %s", error)
             return None

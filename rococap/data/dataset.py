@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from rococap.data.features import Features
-from rococap.data.store import Store
+from rococap.data.kept.features import Features
+from rococap.data.kept.images import Store
 from rococap.types import Batch
 
 

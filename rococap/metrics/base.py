@@ -52,7 +52,7 @@ class Metric(ABC):
         """Raise UserError unless it can run here: called at second zero, once its packages are known to be there."""
         return None
 
-    def prepare(self) -> None:
+    def warm_up(self) -> None:
         """Start what takes a while, such as Java, and do not wait for it: called before texts are tokenized."""
         return None
 

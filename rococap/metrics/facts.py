@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rococap.data.phantom.vocabulary import WORDS
 from rococap.metrics.base import FloatArray, IntArray, Metric
 from rococap.metrics.text import Texts
-from rococap.phantom_words import WORDS
 from rococap.types import UserError
 
 _VALUES = {fact: {word.lower(): value for value, said in WORDS[fact].items() for word in said} for fact in WORDS}

@@ -14,7 +14,7 @@ _DIGITS = re.compile(r"\d+")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
-def prepare(text: str) -> str:
+def normalise(text: str) -> str:
     """Lower case, each run of digits as the word `number`, no ASCII punctuation; other quotes and dashes stay."""
     return _DIGITS.sub("number", text.lower()).translate(_NO_PUNCTUATION)
 
@@ -27,8 +27,8 @@ class ImageClefTokenizer:
     def __call__(self, texts: Texts) -> Texts:
         """Both sides; concepts stay."""
         return Texts(
-            tuple(map(prepare, texts.predictions)),
-            tuple(tuple(map(prepare, references)) for references in texts.references),
+            tuple(map(normalise, texts.predictions)),
+            tuple(tuple(map(normalise, references)) for references in texts.references),
             texts.concepts,
         )
 

@@ -104,7 +104,7 @@ def java() -> str:
     return str(JAVA)
 
 
-def check() -> None:
+def require_java() -> None:
     """Raise UserError unless a Java machine with METEOR's heap starts here."""
     try:
         command = [java(), *_MACHINE, "-version"]

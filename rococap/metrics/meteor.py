@@ -37,7 +37,7 @@ class Meteor(Metric):
     packages = PACKAGES
     scorers = SCORERS
 
-    def prepare(self) -> None:
+    def warm_up(self) -> None:
         """Start Java, which reads METEOR's tables for some seconds."""
         _server().start()
 

@@ -48,7 +48,7 @@ def audit(captioner: Captioner) -> list[Part]:
     return list(parts.values())
 
 
-def table(parts: Iterable[Part]) -> Table:
+def audit_table(parts: Iterable[Part]) -> Table:
     """The audit as people read it; MiB is what training holds: weights, gradients and AdamW's moments."""
     parts = list(parts)
     view = Table(title="What trains", title_justify="left", show_footer=True)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from rococap.types import Processor
+from rococap.types import Batch, Processor
 
 
 class Captioner(nn.Module, ABC):
@@ -128,3 +128,16 @@ class Captioner(nn.Module, ABC):
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(state[name])
+
+
+def features_of(captioner: Captioner, batch: Batch) -> Tensor:
+    """What the decoder sees of a batch, float [batch, positions, width]: computed, or as it was kept."""
+    if batch.features is not None:
+        return batch.features.float()
+    assert batch.pixel_values is not None
+    return captioner.encode(batch.pixel_values)
+
+
+def captioner_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
+    """A checkpoint's weights by the names that `Captioner.load_trainable_state` takes."""
+    return {name.removeprefix("captioner."): value for name, value in checkpoint["state_dict"].items()}

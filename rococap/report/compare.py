@@ -11,7 +11,7 @@ from rococap.compare.growth import described, growths
 from rococap.compare.tables import columns, legend
 from rococap.report.compare_charts import against_axes, against_costs, learning_curves, parallel
 from rococap.report.growth_chart import growth_chart
-from rococap.report.page import page, table
+from rococap.report.page import html_table, page
 from rococap.report.side_by_side import side_by_side
 
 _LEAD = Markup(
@@ -32,9 +32,9 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     shown = columns(comparison, _cell)
     rows = list(zip(*(cells for _, cells in shown), strict=True))
     said = _paragraphs([legend(comparison), *comparison.notes])
-    yield "What differed, and what came out", table([heading for heading, _ in shown], rows) + said
+    yield "What differed, and what came out", html_table([heading for heading, _ in shown], rows) + said
     if comparison.left_out:
-        yield "Left out", table(["run", "why"], [(run.label, reason) for run, reason in comparison.left_out])
+        yield "Left out", html_table(["run", "why"], [(run.label, reason) for run, reason in comparison.left_out])
     for axis, drawn in against_axes(comparison):
         yield f"Score against {axis}", drawn
     if growing := {name: found for name in comparison.metrics if (found := growths(comparison, name))}:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from plotly.graph_objects import Figure, Parcoords, Scatter
 
 from rococap.compare.comparison import Comparison, Score
-from rococap.compare.runs import COSTS, SEED, Run, Setting, shown
+from rococap.compare.runs import COSTS, SEED, Run, Setting, value_text
 from rococap.report.page import COLOURS, chart
 
 COST_TITLES = {
@@ -130,7 +130,7 @@ def _lines(comparison: Comparison, axis: str, name: str) -> Iterator[Scatter]:
     for index, setting in enumerate(comparison.settings):
         if axis in setting.values and name in comparison.scores[index]:
             rest = {other: setting.values[other] for other in free if other in setting.values}
-            groups.setdefault(" ".join(f"{a}={shown(v)}" for a, v in rest.items()), []).append(index)
+            groups.setdefault(" ".join(f"{a}={value_text(v)}" for a, v in rest.items()), []).append(index)
     for number, (label, indices) in enumerate(groups.items()):
         indices = sorted(indices, key=lambda index: _order(comparison.settings[index].values[axis]))
         x = [_place(comparison.settings[index].values[axis]) for index in indices]
@@ -141,7 +141,7 @@ def _lines(comparison: Comparison, axis: str, name: str) -> Iterator[Scatter]:
 
 def _go_together(comparison: Comparison, axis: str, other: str) -> bool:
     """Whether two axes are one: each value of one comes with one value of the other."""
-    pairs = {(shown(s.values.get(axis, "")), shown(s.values.get(other, ""))) for s in comparison.settings}
+    pairs = {(value_text(s.values.get(axis, "")), value_text(s.values.get(other, ""))) for s in comparison.settings}
     return len(pairs) == len({value for value, _ in pairs}) == len({value for _, value in pairs})
 
 
@@ -167,7 +167,7 @@ def _means(x: Sequence[Any], scores: Sequence[Score], label: str, hue: str, hove
 def _runs(x: Sequence[Any], settings: Sequence[Setting], scores: Sequence[Score], hue: str) -> Scatter:
     """Dots of the single runs, where a setting has several."""
     dots = [
-        (place, score.samples[run.label].value, f"{run.label}, seed {shown(run.recipe[SEED])}")
+        (place, score.samples[run.label].value, f"{run.label}, seed {value_text(run.recipe[SEED])}")
         for place, setting, score in zip(x, settings, scores, strict=True)
         for run in setting.runs
         if run.label in score.samples and len(score.samples) > 1
@@ -203,15 +203,15 @@ def _curve(run: Run, setting: Setting, index: int, rows: Sequence[Mapping[str, s
         name=setting.label,
         legendgroup=setting.label,
         showlegend=run is setting.runs[0] and index < _NAMED,
-        hovertemplate=f"{run.label}: {setting.label}, seed {shown(run.recipe[SEED])}<br>%{{y:.4f}}<extra></extra>",
+        hovertemplate=f"{run.label}: {setting.label}, seed {value_text(run.recipe[SEED])}<br>%{{y:.4f}}<extra></extra>",
     )
 
 
 def _dimension(axis: str, values: Sequence[Any]) -> Axis:
     """An axis of parallel coordinates; words and logarithms stand at numbers that are written over."""
     if not all(_is_number(value) for value in values):
-        words = list(dict.fromkeys(shown(value) for value in values))
-        places = [words.index(shown(value)) for value in values]
+        words = list(dict.fromkeys(value_text(value) for value in values))
+        places = [words.index(value_text(value)) for value in values]
         return {"label": axis, "values": places, "tickvals": list(range(len(words))), "ticktext": words}
     ticks = sorted({float(value) for value in values})
     scale = math.log10 if _is_log_spaced(ticks) else float
@@ -233,8 +233,8 @@ def _is_number(value: Any) -> bool:
 
 
 def _place(value: Any) -> Any:
-    return value if _is_number(value) else shown(value)
+    return value if _is_number(value) else value_text(value)
 
 
 def _order(value: Any) -> tuple[float, str]:
-    return (float(value), "") if _is_number(value) else (math.inf, shown(value))
+    return (float(value), "") if _is_number(value) else (math.inf, value_text(value))

@@ -13,7 +13,7 @@ from rococap.data.doctor.examination import Examination
 from rococap.data.doctor.leaks import Copies
 from rococap.data.image import read
 from rococap.report.doctor_summary import findings, licences, overview
-from rococap.report.page import chart, page, picture, table
+from rococap.report.page import chart, html_table, page, picture
 from rococap.types import Example, Split
 
 SHOWN = 12  # groups, images or lines of a kind; the rest is in report.json
@@ -35,7 +35,7 @@ def doctors_page(examination: Examination, root: str) -> str:
 def _sections(examination: Examination) -> Iterator[tuple[str, Markup]]:
     images = {(s, e.id): e for s, examined in examination.splits.items() for e in examined.examples}
     yield "Findings", _findings(examination)
-    yield "Splits", table(*overview(examination)) + _places(examination)
+    yield "Splits", html_table(*overview(examination)) + _places(examination)
     between = [group for group in examination.copies if len({split for split, _ in group.members}) > 1]
     within = [group for group in examination.copies if group not in between]
     if between:
@@ -61,7 +61,9 @@ def _findings(examination: Examination) -> Markup:
 
 def _places(examination: Examination) -> Markup:
     rows = [[s, place, count] for s, examined in examination.splits.items() for place, count in examined.places.items()]
-    return Markup("<h3>Where the images lie</h3>") + table(["split", "place", "images"], rows) if rows else Markup()
+    return (
+        Markup("<h3>Where the images lie</h3>") + html_table(["split", "place", "images"], rows) if rows else Markup()
+    )
 
 
 def _groups(groups: Sequence[Copies], images: Mapping[tuple[Split, str], Example]) -> Markup:
@@ -105,7 +107,7 @@ def _left_out(examination: Examination) -> Markup:
         for what, names in examined.problems.items():
             rest = f", and {len(names) - SHOWN:,} more in report.json" if len(names) > SHOWN else ""
             rows.append([split, ", ".join(names[:SHOWN]) + rest, f"{len(names):,} {what}"])
-    return table(["split", "which", "why"], rows) if rows else Markup()
+    return html_table(["split", "which", "why"], rows) if rows else Markup()
 
 
 def _captions(examination: Examination) -> Markup:
@@ -119,7 +121,7 @@ def _captions(examination: Examination) -> Markup:
         for caption, holders in list(examination.repeated.items())[:SHOWN]
     ]
     if rows:
-        content += Markup("<h3>Captions of several images</h3>") + table(["caption", "images", "splits"], rows)
+        content += Markup("<h3>Captions of several images</h3>") + html_table(["caption", "images", "splits"], rows)
         content += _more(len(examination.repeated) - SHOWN)
     return content
 
@@ -160,7 +162,7 @@ def _counts(
     """A row for each of the most frequent values, a column for each split."""
     total = sum(counts, Counter[str]())
     rows = [[label(value), *(each[value] for each in counts)] for value, _ in total.most_common(SHOWN)]
-    return table([what, *splits], rows) + _more(len(total) - SHOWN)
+    return html_table([what, *splits], rows) + _more(len(total) - SHOWN)
 
 
 def _histogram(lengths: Mapping[Split, np.ndarray], title: str) -> Markup:

@@ -9,10 +9,10 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
-from rococap.data.phantom import PhantomImage
+from rococap.data.phantom.source import PhantomImage
 from rococap.metrics.base import FloatArray
+from rococap.metrics.bootstrap import RESAMPLES, SEED, interval
 from rococap.metrics.facts import mentions
-from rococap.metrics.stats import RESAMPLES, SEED, interval
 from rococap.report.attention import Attention
 from rococap.report.shown import Shown
 

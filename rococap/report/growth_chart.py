@@ -10,9 +10,9 @@ from plotly.graph_objects import Figure, Scatter
 from plotly.subplots import make_subplots
 
 from rococap.compare.growth import Growth
+from rococap.compare.power_law import Forecast
 from rococap.report.compare_charts import colour, menu
 from rococap.report.page import chart
-from rococap.scaling import Forecast
 
 Trace = tuple[Scatter, int]  # and its row: 1 the curve, 2 the residuals
 

@@ -68,7 +68,7 @@ def chart(figure: Figure, height: int = 380, **layout: Any) -> Markup:
     return Markup(to_html(drawn, config=settings, include_plotlyjs=False, full_html=False, validate=False))
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """A table; cells that are numbers stand on the right. Wide ones scroll by themselves."""
     head = "".join(f"<th>{escape(name)}</th>" for name in header)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)

@@ -9,9 +9,9 @@ import numpy as np
 from markupsafe import Markup
 from plotly.graph_objects import Bar, Figure, Scatter
 
+from rococap.evaluation.slices import kind_of
 from rococap.report.page import chart
-from rococap.results import Row
-from rococap.slices import kind_of
+from rococap.runs.results import Row
 
 _SMALL: dict[str, Any] = {"height": 250, "margin": {"l": 52, "r": 8, "t": 28, "b": 44}}
 

@@ -8,18 +8,18 @@ from typing import Any
 
 from markupsafe import Markup
 
+from rococap.evaluation.slices import LEAST, slices
 from rococap.models.base import Captioner
-from rococap.predictions import read_predictions
-from rococap.records import RunFolder
 from rococap.report.attention import attention, can_attend
 from rococap.report.finding import OnFinding, on_finding, with_finding
 from rococap.report.gallery import choose, gallery
-from rococap.report.page import page, table
+from rococap.report.page import html_table, page
 from rococap.report.plots import by_part, curves, distributions
 from rococap.report.samples import contact_sheet
 from rococap.report.shown import Shown
-from rococap.results import FILE, OTHERS, Row, per_sample_file, read_per_sample, read_results
-from rococap.slices import LEAST, slices
+from rococap.runs.folder import RunFolder
+from rococap.runs.predictions import read_predictions
+from rococap.runs.results import FILE, OTHERS, Row, per_sample_file, read_per_sample, read_results
 from rococap.types import Example, Prediction, Split
 
 _LEAD = Markup(
@@ -107,11 +107,11 @@ def _scores(rows: Sequence[Row]) -> Markup:
     known = "".join(f" {system}: {OTHERS[system]}." for system in others)
     signatures = {name: row.signature for (system, name), row in found.items() if system == "model"}
     signed = [[name, text] for name, text in signatures.items() if not name.endswith(("_blind", "_gain"))]
-    return table(header, lines) + Markup(
+    return html_table(header, lines) + Markup(
         "<p class='quiet'>Intervals are 95 % bootstrap intervals over images. Blind: the same captions given to other "
         "images. Gain: score over blind; a model that does not look has none.{}</p>"
         "<details><summary>Signatures: how each score was made</summary>{}</details>"
-    ).format(known, table(["metric", "signature"], signed))
+    ).format(known, html_table(["metric", "signature"], signed))
 
 
 def _guards(guards: Sequence[Mapping[str, Any]]) -> Markup:
@@ -120,7 +120,7 @@ def _guards(guards: Sequence[Mapping[str, Any]]) -> Markup:
         kind, verdict = ("warning", guard["warning"]) if guard["warning"] else ("right", "in bounds")
         name = Markup("{}<br><code>{}</code>").format(_GUARDS[guard["name"]], guard["name"])
         lines.append([name, guard["value"], Markup("<span class='{}'>{}</span>").format(kind, verdict)])
-    return table(["of all captions", "value", ""], lines)
+    return html_table(["of all captions", "value", ""], lines)
 
 
 def _parts(rows: Sequence[Row], metric: str, predictions: Sequence[Prediction]) -> Markup:
@@ -135,7 +135,7 @@ def _parts(rows: Sequence[Row], metric: str, predictions: Sequence[Prediction]) 
         "<p class='quiet'>Parts of at least {} images, with 95 % intervals; the dotted line is the whole split. CIDEr "
         "takes its document frequencies from the whole split.{}</p>"
     ).format(LEAST, left_out)
-    drawn = _grid(by_part(rows, metric)) + table(["part", "images", *names], lines) if parts else Markup("")
+    drawn = _grid(by_part(rows, metric)) + html_table(["part", "images", *names], lines) if parts else Markup("")
     return drawn + note
 
 
@@ -151,7 +151,7 @@ def _looks(found: Sequence[OnFinding]) -> Markup:
         "chance it would be the finding's share of the image's area; by looking only where findings usually are, "
         "what lies on the findings of other images of the modality.</p>"
     )
-    return said.format(kind.fact, kind.share, kind.share / kind.area) + table(header, lines) + note
+    return said.format(kind.fact, kind.share, kind.share / kind.area) + html_table(header, lines) + note
 
 
 def _samples(folder: RunFolder, shown: Sequence[Shown]) -> Path:

@@ -9,12 +9,12 @@ import numpy as np
 from markupsafe import Markup
 
 from rococap.compare.comparison import Comparison
-from rococap.compare.evidence import SPLIT, listed
-from rococap.compare.runs import SEED, Run, Setting, shown
+from rococap.compare.gather import SPLIT, listed
+from rococap.compare.runs import SEED, Run, Setting, value_text
 from rococap.config import build
 from rococap.data.image import UnreadableImage, read
-from rococap.predictions import read_predictions
 from rococap.report.page import picture, template
+from rococap.runs.predictions import read_predictions
 from rococap.types import LazyImage, Prediction, UserError
 
 COUNT = 12
@@ -49,7 +49,7 @@ def _named(setting: Setting) -> list[tuple[Run, str]]:
     """What runs are called: their setting, and their seed where there are several."""
     if len(setting.runs) == 1:
         return [(setting.runs[0], setting.label)]
-    return [(run, f"{setting.label} seed={shown(run.recipe[SEED])}") for run in setting.runs]
+    return [(run, f"{setting.label} seed={value_text(run.recipe[SEED])}") for run in setting.runs]
 
 
 def _captions(run: Run) -> list[Prediction]:

@@ -15,11 +15,11 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override, Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from rococap.changes import weighty
 from rococap.checks.jobs import Composer
 from rococap.checks.overrides import parse
-from rococap.folders import ASIDE
-from rococap.records import RunFolder
+from rococap.runs.changes import weighty
+from rococap.runs.folder import RunFolder
+from rococap.runs.locks import ASIDE
 from rococap.types import UserError
 
 _LONGEST = 120  # bytes of a name; file systems take 255, W&B 128

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.types import Override
 
-from rococap.folders import next_aside
-from rococap.records import monitored, sign
+from rococap.runs.locks import next_aside
+from rococap.runs.monitor import monitored, sign
 from rococap.sweeps.best import write_best
 from rococap.sweeps.jobs import Job
 from rococap.sweeps.space import distribution

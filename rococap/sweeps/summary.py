@@ -10,7 +10,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from rococap.records import RunFolder, sign
+from rococap.runs.folder import RunFolder
+from rococap.runs.monitor import sign
 from rococap.sweeps.jobs import Job
 
 _WIDTH = 160  # of a table in a file, which has none of its own
@@ -48,7 +49,7 @@ def _table(folders: Sequence[RunFolder]) -> Table:
     for folder in folders:
         score = f"{folder.best_score:.4f}" if folder.finished else ""
         style = "bold" if folder == winner else ""
-        table.add_row(folder.path.name, folder.standing, score, _time(folder), style=style)
+        table.add_row(folder.path.name, folder.status, score, _time(folder), style=style)
     return table
 
 

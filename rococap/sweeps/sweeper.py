@@ -18,13 +18,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from rococap.changes import Ingredients, outdated, resolve
 from rococap.checks.overrides import axes, values
-from rococap.claims import settle
-from rococap.cli import FAILED_JOBS, continue_command, going_on, stop_on_terminate, user_errors
-from rococap.data.progress import shown
-from rococap.folders import hold_sweep, is_held
-from rococap.records import RunFolder
+from rococap.cli import FAILED_JOBS, continue_command, going_on, stop_on_terminate, user_errors, with_progress
+from rococap.runs.changes import Ingredients, outdated, resolve
+from rococap.runs.claims import chosen_folder
+from rococap.runs.folder import RunFolder
+from rococap.runs.locks import hold_sweep, is_held
 from rococap.sweeps.jobs import Job, Jobs
 from rococap.sweeps.summary import show_summary
 
@@ -44,7 +43,7 @@ class JobSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Claim the sweep's folder; the launcher is told of it."""
         with user_errors():
-            self.path = settle(config, "sweep")
+            self.path = chosen_folder(config, "sweep")
             hold_sweep(self.path)
         self.config, self.hydra_context = config, hydra_context
         self.launcher: Launcher = Plugins.instance().instantiate_launcher(
@@ -116,7 +115,9 @@ class Grid(JobSweeper):
         """Run what is missing of the grid."""
         swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
         words = [values(override) for override in overrides]
-        each = shown(itertools.product(*words), math.prod(map(len, words)), "jobs", "Composing jobs", lambda job: 1)
+        each = with_progress(
+            itertools.product(*words), math.prod(map(len, words)), "jobs", "Composing jobs", lambda job: 1
+        )
         jobs = [self.jobs.job(job, swept) for job in each]
         missing = self.missing(jobs)
         print(f"{len(jobs)} jobs, {len(jobs) - len(missing)} of them finished before")

@@ -2,7 +2,7 @@ import ast
 
 import pytest
 
-from rococap.checks.annotations import fits, words
+from rococap.checks.annotations import described, fits
 from rococap.checks.source import Module, find
 
 
@@ -68,7 +68,7 @@ def test_without_an_annotation_everything_fits(module):
     ],
 )
 def test_words(module, text, said):
-    assert words(annotation(text), module) == said
+    assert described(annotation(text), module) == said
 
 
 def test_aliases_are_followed_into_other_packages():

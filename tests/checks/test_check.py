@@ -1,15 +1,13 @@
 import textwrap
-from pathlib import Path
 
 import pytest
+from commands import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
 from rococap.checks.config import check, problems
 from rococap.config import untyped_root
 from rococap.types import UserError
-
-CONF = Path(__file__).parents[2] / "conf"
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from commands import CONF
 
 from rococap.checks.command_line import check_command_line
 from rococap.types import UserError
 
-CONF = Path(__file__).parents[2] / "conf"
 LISTS = {"metrics", "callbacks", "logger"}
 CHOICES = sorted(file.relative_to(CONF).with_suffix("") for file in CONF.glob("*/**/*.yaml"))
 

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from commands import BLOCK, ROOT, command
+from commands import BLOCK, CONF, ROOT, command
 
 from rococap.checks.command_line import check_command_line
 from rococap.types import UserError
 
-CONF = ROOT / "conf"
 CHOICES = ["data=phantom", "model=tiny"]
 
 

@@ -73,7 +73,7 @@ def required(target: str) -> dict[str, bool]:
         "torch.optim.AdamW",
         "torch.optim.lr_scheduler.CosineAnnealingLR",
         "rococap.models.lora.add_lora",
-        "rococap.precision.Precision",
+        "rococap.recipe.precision.Precision",
     ],
 )
 def test_it_agrees_with_the_imported_object(target):

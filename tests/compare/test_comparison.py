@@ -11,7 +11,7 @@ from rich.console import Console
 from rococap.compare.comparison import compare
 from rococap.compare.runs import axes, find_runs
 from rococap.compare.tables import legend, terminal_tables, write_csv, write_markdown
-from rococap.results import read_results
+from rococap.runs.results import read_results
 from rococap.types import UserError
 
 
@@ -161,7 +161,7 @@ def test_what_a_choice_brings_along_is_no_axis_of_its_own(finished, tmp_path):
 
 
 def test_early_stopping_is_part_of_a_recipe_and_a_progress_bar_is_not(finished, tmp_path):
-    stopping = {"_target_": "rococap.callbacks.early_stopping", "min_delta": 0.0}
+    stopping = {"_target_": "rococap.training.callbacks.early_stopping", "min_delta": 0.0}
     progress = {"_target_": "pytorch_lightning.callbacks.RichProgressBar"}
     make_run(finished, tmp_path / "bar", 0.4, callbacks={"progress": progress}, baselines=False)
     make_run(finished, tmp_path / "none", 0.4, callbacks={}, seed=1)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from rococap.compare.significance import LEVEL, p_values, pooled_variance
+from rococap.metrics.bootstrap import bootstrap, compare
 from rococap.metrics.facts import Facts
-from rococap.metrics.stats import bootstrap, compare
 
 
 def simulated(draw, means, seeds, of_seed=0.02, of_image=0.25, images=300):

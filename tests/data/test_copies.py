@@ -7,7 +7,8 @@ import zipfile
 
 import numpy as np
 import pytest
-from dirty import MINI, reencoded
+from commands import MINI
+from dirty import reencoded
 from PIL import Image
 from PIL.Image import Resampling
 

@@ -14,14 +14,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dirty import MINI, Copy, packed
+from commands import MINI
+from dirty import Copy, packed
 from PIL import Image
 from standin import Words, noises
 
-from rococap.data import store
 from rococap.data.doctor import look as looking
 from rococap.data.doctor.look import look
 from rococap.data.image import FileImage, UnreadableImage, ZipImage, read
+from rococap.data.kept import images as store
 from rococap.data.rocov2 import RocoV2
 from rococap.types import Example, UserError
 
@@ -54,7 +55,7 @@ def test_a_zip_damaged_in_the_middle_loses_the_images_there_and_no_others(folder
     content[third.header_offset + 2_000] ^= 255
     archive.write_bytes(content)
     examples = RocoV2(str(folder)).examples("train")
-    kept = store.prepare(examples, Words(), "key", "train").examples
+    kept = store.open_images(examples, Words(), "key", "train").examples
     assert [example.id for example in kept] == [example.id for number, example in enumerate(examples) if number != 2]
     assert third.filename in caplog.text and "CRC" in caplog.text
 
@@ -68,7 +69,7 @@ def test_what_points_outside_of_a_zip_is_no_image_of_it(member, tmp_path):
     source = RocoV2(str(folder))
     assert "evil" not in [example.id for example in source.examples("train")]
     assert ["evil"] in source.problems("train").values() and [member] in source.problems("train").values()
-    store.prepare(source.examples("train"), Words(), "key", "train")
+    store.open_images(source.examples("train"), Words(), "key", "train")
     assert list(tmp_path.rglob("*evil*")) == []
 
 
@@ -93,7 +94,7 @@ def test_bombs_are_left_out_and_the_rest_is_prepared(tmp_path, caplog):
     images = [FileImage(tmp_path / "wide.png"), FileImage(tmp_path / "square.png")]
     images += [ZipImage(tmp_path / "huge.zip", "huge.png"), FileImage(tmp_path / "good.png")]
     examples = [Example(str(number), image, ()) for number, image in enumerate(images)]
-    prepared = store.prepare(examples, Words(), "key", "test")
+    prepared = store.open_images(examples, Words(), "key", "test")
     assert [example.id for example in prepared.examples] == ["3"]
     assert all("limit" in reason for reason in prepared.unreadable.values()) and len(prepared.unreadable) == 3
     assert look(examples, "key", "test").ids == ["3"]
@@ -141,7 +142,7 @@ def small_disk(tmp_path, monkeypatch):
 def test_a_disk_that_is_too_small_is_told_before_a_build(small_disk):
     examples = noises(300)
     with pytest.raises(UserError, match=r"Keeping 300 images of train takes .* are free"):
-        store.prepare(examples, Words(), "key", "train")
+        store.open_images(examples, Words(), "key", "train")
     with pytest.raises(UserError, match="Examining 300 images of train"):
         look(examples, "key", "train")
     assert not list(small_disk.rglob("*.npy"))
@@ -149,16 +150,16 @@ def test_a_disk_that_is_too_small_is_told_before_a_build(small_disk):
 
 def test_a_disk_that_fills_during_a_build_keeps_what_is_whole(small_disk, monkeypatch):
     monkeypatch.setattr(store, "require_space", lambda *_: None)  # another program takes the space meanwhile
-    monkeypatch.setattr("rococap.data.build.CHUNK", 64)
+    monkeypatch.setattr("rococap.data.kept.rows.CHUNK", 64)
     examples = noises(200)
-    monkeypatch.setattr("rococap.data.build.cores", lambda: 0)
+    monkeypatch.setattr("rococap.data.kept.rows.cores", lambda: 0)
     with pytest.raises(UserError, match=r"(?s)cannot be written \((No space|the disk is full).*ROCOCAP_CACHE"):
-        store.prepare(examples, Words(image_size=(48, 48)), "key", "train")
+        store.open_images(examples, Words(image_size=(48, 48)), "key", "train")
     assert not list(small_disk.rglob("*.tmp"))
     indexes = list(small_disk.rglob("*.json"))
     assert {path.stem for path in indexes} >= {path.stem for path in small_disk.rglob("*.npy")}
     subprocess.run(["mount", "-o", "remount,size=9m", str(small_disk)], check=True)
-    prepared = store.prepare(examples, Words(image_size=(48, 48)), "key", "train")
+    prepared = store.open_images(examples, Words(image_size=(48, 48)), "key", "train")
     assert all(np.array_equal(prepared[e.id], Words((48, 48)).pixels(read(e.image))) for e in examples)
 
 
@@ -167,10 +168,10 @@ def test_a_file_that_cannot_grow_is_told_in_one_line(cache):
     code = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     code += f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
     code += "from standin import Words, noises; from rococap.data import store;"
-    code += "from rococap.types import UserError; import rococap.data.build, torch;"
+    code += "from rococap.types import UserError; import rococap.data.kept.rows, torch;"
     code += "examples = noises(64);"
     code += "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
-    code += "try: store.prepare(examples, Words(), 'key', 'train')\nexcept UserError as error: print(error)"
+    code += "try: store.open_images(examples, Words(), 'key', 'train')\nexcept UserError as error: print(error)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "cannot be written" in done.stdout and "(None)" not in done.stdout and done.stderr == "", done.stderr
     assert not [*cache.rglob("*.npy"), *cache.rglob("*.tmp")]
@@ -181,7 +182,7 @@ def test_a_file_that_cannot_grow_is_told_in_one_line(cache):
 
 def test_a_cache_of_an_older_version_is_left_aside(cache, monkeypatch):
     examples = noises(20)
-    for module, make in ((store, store.prepare), (looking, look)):
+    for module, make in ((store, store.open_images), (looking, look)):
         arguments = (examples, Words(), "key", "train") if module is store else (examples, "key", "train")
         with monkeypatch.context() as patch:
             patch.setattr(module, "FORMAT", "0")

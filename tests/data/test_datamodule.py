@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import MINI
 from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from standin import Words
 
 from rococap.data.datamodule import CaptionData
 from rococap.data.dataset import pad
-from rococap.data.features import Encoder
 from rococap.data.image import BytesImage, FileImage, read
+from rococap.data.kept.features import Encoder
 from rococap.data.rocov2 import RocoV2
 from rococap.data.subset import fixed_sample, subset
 from rococap.types import SPLITS, Example, UserError
 
-MINI = Path(__file__).parents[2] / "../shared/data/rocov2_mini"
 needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 
 
@@ -188,7 +188,7 @@ def test_features_take_the_place_of_pixels_unless_the_disk_is_too_small(tmp_path
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=50))  # 9 images are 54 bytes
     with caplog.at_level(logging.WARNING):
-        monkeypatch.setattr("rococap.data.store.require_space", lambda *a: None)
+        monkeypatch.setattr("rococap.data.kept.images.require_space", lambda *a: None)
         batch = next(iter(module.loader("valid", 9)))
     assert batch.features is None and batch.pixel_values.shape == (9, 3, 32, 48)
     assert "features are computed anew in each epoch: Keeping the features of 9 images of valid takes" in caplog.text

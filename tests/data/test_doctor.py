@@ -6,7 +6,8 @@ import logging
 
 import numpy as np
 import pytest
-from dirty import MINI, Copy, dirty, packed
+from commands import MINI
+from dirty import Copy, dirty, packed
 from PIL import Image
 from standin import Words
 
@@ -18,7 +19,7 @@ from rococap.data.doctor.examination import examine
 from rococap.data.doctor.leaks import leaked, without_leaks
 from rococap.data.doctor.look import look
 from rococap.data.image import BytesImage, to_rgb
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.data.rocov2 import RocoV2
 from rococap.data.subset import subset
 from rococap.types import SPLITS, Example, UserError

@@ -9,13 +9,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from commands import MINI, SHARED
 
 from rococap.data.image import read
 from rococap.data.rocov2 import RocoV2
 from rococap.types import SPLITS, Concept, UserError
 
-SHARED = Path(__file__).parents[2] / "../shared/data"
-MINI = SHARED / "rocov2_mini"
 pytestmark = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 
 
@@ -154,7 +153,7 @@ def test_quirks_of_the_text(copy):
 
 
 def test_rocov2s_own_rows_are_read(tmp_path):
-    text = SHARED / "rocov2_text"
+    text = SHARED / "data" / "rocov2_text"
     (tmp_path / "test").mkdir()
     with (text / "test_captions.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))[1:]

@@ -9,13 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import MINI
 
 from rococap.data.image import UnreadableImage, read
 from rococap.data.rocov2 import RocoV2
 from rococap.data.rocov2_hub import MIRROR, RocoV2Hub
 from rococap.types import SPLITS, Concept, UserError
 
-MINI = Path(__file__).parents[2] / "../shared/data/rocov2_mini"
 datasets = pytest.importorskip("datasets")
 pytestmark = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 FEATURES = datasets.Features(

@@ -10,7 +10,7 @@ from commands import ROOT
 from rococap.metrics import blind
 from rococap.metrics.bertscore import BertScore
 from rococap.metrics.encoder import TextEncoder
-from rococap.metrics.scoring import measure, ready
+from rococap.metrics.measure import measure, ready
 from rococap.metrics.signature import signature
 from rococap.metrics.text import clean
 from rococap.types import UserError

@@ -8,7 +8,7 @@ import pytest
 from rococap.metrics import blind
 from rococap.metrics.bleurt import Bleurt
 from rococap.metrics.image_similarity import ImageSimilarity
-from rococap.metrics.scoring import measure, ready
+from rococap.metrics.measure import measure, ready
 from rococap.types import UserError
 
 MODEL = "lucadiliello/BLEURT-20-D12"

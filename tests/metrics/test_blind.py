@@ -4,9 +4,9 @@ import pytest
 from rococap.metrics import blind
 from rococap.metrics.bleu import Bleu
 from rococap.metrics.cider import Cider
+from rococap.metrics.measure import measure, score
 from rococap.metrics.meteor import Meteor
 from rococap.metrics.rouge_l import RougeL
-from rococap.metrics.scoring import measure, score
 
 METRICS = {"bleu": Bleu(), "rouge_l": RougeL(), "cider": Cider()}
 PREDICTIONS = ["a chest x-ray of a man", "axial ct of the head", "mri of the left knee", "ultrasound of the liver"]

@@ -1,14 +1,13 @@
 import csv
-from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import MINI
 
 from rococap.metrics.concept_f1 import ConceptDictionaryF1, build_dictionary, find_concepts
-from rococap.metrics.scoring import score
+from rococap.metrics.measure import score
 from rococap.types import Concept, UserError
 
-MINI = Path(__file__).parents[2] / "../shared/data/rocov2_mini"
 CT = Concept("C0040405", "X-Ray Computed Tomography", True)
 XRAY = Concept("C1306645", "Plain x-ray", True)
 CHEST = Concept("C0817096", "Chest")

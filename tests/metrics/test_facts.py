@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.metrics.facts import Facts, facts_said, mentions
 from rococap.types import UserError
 

@@ -1,7 +1,7 @@
 import csv
-from pathlib import Path
 
 import pytest
+from commands import ROCO
 
 from rococap.metrics.guards import (
     Watch,
@@ -12,8 +12,6 @@ from rococap.metrics.guards import (
     repetition,
     unique_ratio,
 )
-
-ROCO = Path(__file__).parents[2] / "../shared/data/roco_captions"
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from rococap.metrics import blind
-from rococap.metrics.imageclef import IMAGECLEF, prepare
+from rococap.metrics.imageclef import IMAGECLEF, normalise
+from rococap.metrics.measure import measure
 from rococap.metrics.rouge_1 import Rouge1
-from rococap.metrics.scoring import measure
 from rococap.metrics.text import clean
 
 rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer", reason="needs the extra imageclef")
@@ -23,7 +23,7 @@ rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer", reason="needs the
     ],
 )
 def test_lower_case_then_digits_then_punctuation(text, expected):
-    assert prepare(text) == expected
+    assert normalise(text) == expected
 
 
 def test_rouge_1_is_rouge_scores_without_stemmer():

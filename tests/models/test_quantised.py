@@ -16,7 +16,7 @@ from rococap.models.export import export
 from rococap.models.lora import add_lora
 from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import fresh
-from rococap.precision import Precision
+from rococap.recipe.precision import Precision
 
 LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
 LAYERS = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.models.base import Captioner
 from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import ViTGPT2

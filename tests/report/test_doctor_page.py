@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from dirty import MINI, Copy, dirty
+from commands import MINI
+from dirty import Copy, dirty
 
 from rococap.data.doctor.examination import Examination, examine
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.data.rocov2 import RocoV2
 from rococap.report.doctor import doctors_page
 from rococap.report.doctor_summary import as_json, findings, licences, overview, spread

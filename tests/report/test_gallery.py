@@ -1,6 +1,6 @@
 import pytest
 
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.models.tiny import tiny
 from rococap.report.attention import attention
 from rococap.report.gallery import choose, gallery

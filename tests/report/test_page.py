@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from PIL import Image
 
-from rococap.report.page import chart, page, picture, table
+from rococap.report.page import chart, html_table, page, picture
 
 
 def test_a_page_fetches_nothing_and_carries_the_library_only_where_it_draws():
@@ -16,6 +16,6 @@ def test_a_page_fetches_nothing_and_carries_the_library_only_where_it_draws():
 
 
 def test_text_from_data_is_shown_and_never_run():
-    shown = page("<script>alert(1)</script>", "", [("T", table(["<b>"], [["<img onerror=x>", 1200, 0.5]]))])
+    shown = page("<script>alert(1)</script>", "", [("T", html_table(["<b>"], [["<img onerror=x>", 1200, 0.5]]))])
     assert "<script>alert" not in shown and "<img onerror" not in shown
     assert '<td class="number">1,200</td>' in shown and '<td class="number">0.5000</td>' in shown

@@ -2,7 +2,7 @@ import json
 import re
 
 from rococap.report.plots import by_part, curves, distributions
-from rococap.results import Row
+from rococap.runs.results import Row
 
 
 def drawn(plot):

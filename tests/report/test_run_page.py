@@ -7,11 +7,11 @@ import subprocess
 
 import pytest
 
-from rococap.building import best_captioner
-from rococap.data.phantom import Phantom
-from rococap.records import RunFolder
+from rococap.data.phantom.source import Phantom
+from rococap.recipe.parts import best_captioner
 from rococap.report.run import report
-from rococap.results import Row, read_results, write_results
+from rococap.runs.folder import RunFolder
+from rococap.runs.results import Row, read_results, write_results
 
 LIMIT = 12_000_000  # bytes
 SECTIONS = ["Scores", "Guards", "Where it is good", "Scores of single images", "Training"]

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageColor
 
-from rococap.data.phantom import Phantom
+from rococap.data.phantom.source import Phantom
 from rococap.report.samples import QUIET, RIGHT, WRONG, contact_sheet, judged
 
 EXAMPLES = Phantom(train=7, valid=1, test=1, seed=0).examples("train")

@@ -6,8 +6,8 @@ import json
 import shutil
 
 import pytest
-from commands import ROOT, command
-from dirty import MINI, dirty
+from commands import MINI, ROOT, command
+from dirty import dirty
 
 PREPARE = ROOT / "scripts" / "prepare.py"
 needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")

@@ -2,13 +2,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from commands import ROOT
 
-from rococap.results import read_results
+from rococap.runs.results import read_results
 
-SCRIPT = Path(__file__).parents[2] / "scripts/score.py"
+SCRIPT = ROOT / "scripts/score.py"
 LINES = [
     {"id": "1", "prediction": "chest x-ray of a man", "references": ["x-ray of the chest"]},
     {"id": "2", "prediction": "axial ct of the head", "references": ["ct of the head", "a head ct"]},

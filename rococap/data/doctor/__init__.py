@@ -1,0 +1,4 @@
+"""What is wrong with a copy of a dataset: unreadable files, ids without images, images that stand in it twice.
+
+Imports the rest of data. Front door: `examination.examine`.
+"""

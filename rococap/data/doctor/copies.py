@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rococap.cli import with_progress
 from rococap.data.doctor.look import SIDE
-from rococap.data.progress import shown
 
 # On 250 real radiographs, copies (JPEG at quality 30, half or 1.7 times the size, squeezed to a square, contrast, gamma
 # and brightness changed by a tenth) differ in 6 bits at most and agree to 0.934 at least; of 31,125 pairs that are no
@@ -101,7 +101,9 @@ def _candidates(words: np.ndarray) -> Iterator[np.ndarray]:
     which crowd together, as for random bits.
     """
     starts = range(0, len(words), _BLOCK)
-    for start in shown(starts, len(words), "images", "comparing images", lambda at: min(_BLOCK, len(words) - at)):
+    for start in with_progress(
+        starts, len(words), "images", "comparing images", lambda at: min(_BLOCK, len(words) - at)
+    ):
         bits = np.bitwise_count(words[start : start + _BLOCK, None] ^ words[None, start:])
         rows, columns = np.nonzero(bits <= MOST_BITS)
         after = columns > rows

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rococap.data.cache import cache_folder, write_whole
 from rococap.data.doctor.copies import find_pairs, groups
 from rococap.data.doctor.look import FORMAT as LOOK_FORMAT
 from rococap.data.doctor.look import Looks, look
+from rococap.data.kept.folders import cache_folder, write_whole
 from rococap.data.splits import available
 from rococap.types import Example, Source, Split
 

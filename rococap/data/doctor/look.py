@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Resampling
 
-from rococap.data.build import build
-from rococap.data.cache import cache_folder, require_space, writing
-from rococap.data.chunks import intact, read_rows
 from rococap.data.image import opened, to_rgb
+from rococap.data.kept.chunks import intact, read_rows
+from rococap.data.kept.folders import cache_folder, require_space, writing
+from rococap.data.kept.rows import build_rows
 from rococap.types import Example, LazyImage, Split
 
 FORMAT = "1"  # of the cache; another number leaves older caches aside
@@ -65,7 +65,7 @@ def look(examples: Sequence[Example], key: str, split: Split) -> Looks:
             rows = intact(read_rows(folder, shape, np.uint8, clear=True), examples, clear=True)
             missing = [example for example in examples if example.id not in rows]
             require_space(folder, len(missing) * LOOK.itemsize, f"Examining {len(missing):,} images of {split}")
-            unreadable = build(folder, missing, _look, f"examining {split} images")
+            unreadable = build_rows(folder, missing, _look, f"examining {split} images")
             rows = read_rows(folder, shape, np.uint8)
     seen = [example.id for example in examples if example.id in rows]
     stacked = np.stack([rows[name].read() for name in seen]) if seen else np.empty((0, LOOK.itemsize), np.uint8)

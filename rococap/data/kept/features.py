@@ -1,0 +1,114 @@
+"""What a frozen vision tower makes of each image, computed once for all runs: cached rows `[positions, width]`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rococap.cli import with_progress
+from rococap.data.kept.chunks import Row, intact, read_rows, write_chunk
+from rococap.data.kept.folders import cache_folder, require_space, writing
+from rococap.data.kept.images import Store
+from rococap.types import Example, UserError
+
+log = logging.getLogger(__name__)
+
+FORMAT = "1"  # of the cache; another number leaves older caches aside
+BATCH = 16  # images that the tower sees at once
+CHUNK = 256  # images a file
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen vision tower, as the data sees it.
+
+    Attributes:
+        key: digest of all that the features hang on: weights, layout, arithmetic.
+        shape: positions and width of an image's features.
+        dtype: what they are kept in.
+        encode: from uint8 [batch, 3, height, width] to float [batch, positions, width], on any device.
+    """
+
+    key: str
+    shape: tuple[int, int]
+    dtype: type[np.float16] | type[np.float32]
+    encode: Callable[[Tensor], Tensor]
+
+
+class Features:
+    """The features of the examples whose images could be read.
+
+    Attributes:
+        examples: these, in the order in which they were asked for.
+        unreadable: id -> why, of the ones left out.
+    """
+
+    kind = "features"
+
+    def __init__(self, examples: Sequence[Example], rows: dict[str, Row], unreadable: dict[str, str]) -> None:
+        self.examples = [example for example in examples if example.id in rows]
+        self.unreadable = unreadable
+        self._rows = {example.id: rows[example.id] for example in self.examples}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Read-only float [positions, width], as kept."""
+        return self._rows[name].read()
+
+
+def open_features(
+    examples: Sequence[Example],
+    pixels: Callable[[Sequence[Example]], Store],
+    encoder: Encoder,
+    key: str,
+    split: str,
+) -> Features:
+    """Encode what the cache lacks, and open it; bytes changed on disk are noticed here, and computed anew.
+
+    Args:
+        pixels: opens the store of some of the examples; called only where the cache lacks any.
+        key: the dataset's fingerprint.
+
+    Raises:
+        NoSpace: the disk has no room for them.
+        UserError: it cannot be written.
+    """
+    folder = cache_folder("features", f"{key[:16]}-{encoder.key[:16]}-{np.dtype(encoder.dtype).name}-{FORMAT}", split)
+    rows = intact(read_rows(folder, encoder.shape, encoder.dtype), examples)
+    unreadable: dict[str, str] = {}
+    if any(example.id not in rows for example in examples):
+        with writing(folder):
+            # Another run may have added some meanwhile.
+            rows = intact(read_rows(folder, encoder.shape, encoder.dtype, clear=True), examples, clear=True)
+            missing = [example for example in examples if example.id not in rows]
+            size = len(missing) * int(np.prod(encoder.shape)) * np.dtype(encoder.dtype).itemsize
+            require_space(folder, size, f"Keeping the features of {len(missing):,} images of {split}")
+            store = pixels(missing)
+            unreadable = store.unreadable
+            _build(folder, store, encoder, f"encoding {split} images")
+            rows = read_rows(folder, encoder.shape, encoder.dtype)
+    return Features(examples, rows, unreadable)
+
+
+def _build(folder: Path, store: Store, encoder: Encoder, title: str) -> None:
+    ids = [example.id for example in store.examples]
+    parts = (ids[first : first + CHUNK] for first in range(0, len(ids), CHUNK))
+    for part in with_progress(parts, len(ids), "images", title, len):
+        batches = (part[first : first + BATCH] for first in range(0, len(part), BATCH))
+        write_chunk(folder, part, [row for batch in batches for row in _encoded(store, batch, encoder)])
+
+
+def _encoded(store: Store, ids: Sequence[str], encoder: Encoder) -> np.ndarray:
+    features = encoder.encode(torch.from_numpy(np.stack([store[name] for name in ids]))).float().cpu().numpy()
+    kept = features.astype(encoder.dtype)
+    if not np.isfinite(kept).all():
+        raise UserError(
+            f"The features of {ids[0]} or its neighbours do not fit into {np.dtype(encoder.dtype).name}, or are no "
+            "numbers.\nTake features=fp32, or features=off."
+        )
+    return kept

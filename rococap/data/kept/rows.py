@@ -1,0 +1,80 @@
+"""Rows of a cache made from images, in all cores; what a killed build had finished stays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import DataLoader
+
+from rococap.cli import with_progress
+from rococap.data.image import UnreadableImage
+from rococap.data.kept.chunks import write_chunk
+from rococap.types import Example, LazyImage, UserError
+
+CHUNK = 512  # images a file, at most
+
+Make = Callable[[LazyImage], np.ndarray]
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def build_rows(folder: Path, examples: Sequence[Example], make: Make, title: str) -> dict[str, str]:
+    """Write a row for each image, by the holder of the folder's lock.
+
+    Args:
+        make: gives the row, or raises UnreadableImage; picklable.
+        title: of the progress bar.
+
+    Returns:
+        id -> why, of the images that cannot be read.
+
+    Raises:
+        UserError: the disk is full or cannot be written.
+    """
+    workers = cores() if len(examples) > CHUNK else 0
+    size = max(16, min(CHUNK, len(examples) // (4 * max(1, workers))))
+    parts = [examples[first : first + size] for first in range(0, len(examples), size)]
+    # A DataLoader, since its workers end by themselves when their parent is killed.
+    loader: DataLoader[_Built] = DataLoader(
+        parts,  # type: ignore[arg-type]  # a list is a dataset
+        batch_size=None,
+        num_workers=workers,
+        collate_fn=partial(_part, folder, make),
+    )
+    unreadable: dict[str, str] = {}
+    for built in with_progress(loader, len(examples), "images", title, lambda built: built.count):
+        if built.error:
+            raise UserError(built.error)
+        unreadable |= built.unreadable
+    return unreadable
+
+
+@dataclass(frozen=True)
+class _Built:
+    count: int
+    unreadable: dict[str, str]
+    error: str  # why nothing could be written; empty if all went well
+
+
+def _part(folder: Path, make: Make, examples: Sequence[Example]) -> _Built:
+    ids, arrays, unreadable = [], [], {}
+    for example in examples:
+        try:
+            arrays.append(make(example.image))
+            ids.append(example.id)
+        except UnreadableImage as error:
+            unreadable[example.id] = str(error)
+    try:
+        if ids:
+            write_chunk(folder, ids, arrays)
+    except UserError as error:  # returned, since a DataLoader would wrap it in a traceback
+        return _Built(0, {}, str(error))
+    return _Built(len(examples), unreadable, "")

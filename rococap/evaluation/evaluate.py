@@ -1,0 +1,149 @@
+"""A run's folder -> captions -> scores. Captions are written first; scores are computed from what was written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from omegaconf import DictConfig
+from rich.progress import track
+
+from rococap.config import build
+from rococap.data.image import FileImage, UnreadableImage, read
+from rococap.evaluation.baselines import baseline_rows
+from rococap.evaluation.split_scores import score_predictions
+from rococap.evaluation.sufficient_statistics import keep
+from rococap.metrics.base import Metric
+from rococap.metrics.guards import Watch
+from rococap.models.base import Captioner
+from rococap.recipe.captioning import captioning, encoding
+from rococap.recipe.parts import best_captioner, build_data
+from rococap.runs.folder import RunFolder
+from rococap.runs.locks import hold_run
+from rococap.runs.predictions import PredictionWriter, read_predictions
+from rococap.runs.results import FILE, Row, read_results, write_per_sample, write_results
+from rococap.types import Example, Prediction, Scorer, Split
+
+if TYPE_CHECKING:
+    from rococap.data.datamodule import CaptionData
+
+log = logging.getLogger(__name__)
+
+# Draws the pages of a split that was captioned, by the captioner given, and gives the files by name.
+Report = Callable[[RunFolder, Split, Sequence[Example], Captioner], Mapping[str, Path]]
+
+
+def evaluate(run: Path, split: Split, report: Report | None = None) -> list[Row]:
+    """Caption a split anew with a run's best checkpoint, by the run's own recipe, and score it.
+
+    Args:
+        report: draws its pages; handed in, since pages stand above this.
+
+    Raises:
+        UserError: the folder is no run's, or has no checkpoint yet, or another process runs there.
+    """
+    folder = RunFolder(run)
+    cfg = folder.config
+    hold_run(run)  # both would write run.json
+    captioner = best_captioner(folder)
+    data = build_data(cfg, build(cfg.data.source), captioner)
+    caption_split(captioner, data, split, folder, cfg)
+    rows = score_split(captioner, data, split, folder, cfg)
+    if report is not None:
+        report(folder, split, data.examples(split), captioner)
+    return rows
+
+
+def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, str | UnreadableImage]]:
+    """Each image file with its caption by the run's best checkpoint, or with what is wrong with it.
+
+    Raises:
+        UserError: the folder is no run's, or has no checkpoint yet.
+    """
+    folder = RunFolder(run)
+    cfg = folder.config
+    captioner = best_captioner(folder)
+    encode, caption = encoding(captioner, cfg), captioning(captioner, cfg)
+    for image in images:
+        try:
+            pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image))))
+        except UnreadableImage as error:
+            yield image, error
+        else:
+            yield image, caption(encode(pixels[None]))[0]
+
+
+def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> None:
+    """Write `predictions/<split>.jsonl`, batch by batch."""
+    encode, caption = encoding(captioner, cfg), captioning(captioner, cfg)
+    examples = {example.id: example for example in data.examples(split)}
+    loader = data.loader(split, cfg.decoding.batch_size)
+    with PredictionWriter(folder.path / "predictions" / f"{split}.jsonl") as file:
+        for batch in track(loader, description=f"Captioning {split} ({len(examples):,} images)", total=len(loader)):
+            features = encode(batch.pixel_values) if batch.features is None else batch.features
+            for identity, text in zip(batch.ids, caption(features), strict=True):
+                e = examples[identity]
+                file.write(Prediction(e.id, text, e.captions, e.concepts, e.attribution))
+
+
+def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> list[Row]:
+    """Score what `caption_split` wrote, into evaluation_results.csv and scores/; gives no row without references."""
+    metrics: dict[str, Metric] = build(cfg.metrics)
+    predictions = read_predictions(folder.path / "predictions" / f"{split}.jsonl")
+    guards = watch(captioner, folder)([p.prediction for p in predictions], [p.references for p in predictions])
+    folder.note(guards={**folder.state.get("guards", {}), split: [asdict(guard) for guard in guards]})
+    if not metrics or not any(p.references for p in predictions):
+        why = "the split has no captions" if metrics else "metrics=[]"
+        log.info("%s: %d captions written, not scored (%s)", split, len(predictions), why)
+        return []
+    scored = score_predictions(metrics, predictions, split)
+    rows = scored.rows() + scored.slice_rows()
+    rows += baseline_rows(captioner, data, split, cfg) if cfg.baselines else []
+    write_per_sample(folder.path, split, [p.id for p in predictions], scored.per_sample())
+    keep(folder.path, split, {key: statistics[0] for key, statistics in scored.statistics.items()})
+    file = folder.path / FILE
+    others = [row for row in (read_results(file) if file.is_file() else []) if row.split != split]
+    write_results(file, others + rows)
+    return rows
+
+
+def watch(captioner: Captioner, folder: RunFolder) -> Watch:
+    """The guards of a run's captions."""
+    limit = folder.config.decoding.max_new_tokens
+    return Watch(
+        length=lambda text: len(captioner.processor.tokens(text, limit)[0]),
+        limit=limit,
+        common=folder.state.get("common_caption", ""),
+    )
+
+
+def watched(scorer: Scorer | None, watch: Watch) -> Scorer | None:
+    """A scorer that gives the guards' values too, and says what a guard means that is out of bounds."""
+    if scorer is None:
+        return None
+
+    def score(captions: Sequence[str], examples: Sequence[Example]) -> dict[str, float]:
+        guards = watch(captions, [example.captions for example in examples])
+        for guard in guards:
+            if guard.warning:
+                log.warning("%s", guard.warning)
+        return {**scorer(captions, examples), **{guard.name: guard.value for guard in guards}}
+
+    return score
+
+
+def scorer(cfg: DictConfig) -> Scorer | None:
+    """The recipe's metrics as one function of captions and their examples; None without metrics."""
+    if not cfg.metrics:
+        return None
+    from rococap.metrics.measure import ready, score
+
+    metrics: dict[str, Metric] = build(cfg.metrics)
+    ready(metrics)
+    return lambda captions, examples: (
+        score(metrics, captions, [e.captions for e in examples], [e.concepts for e in examples]).corpus
+    )

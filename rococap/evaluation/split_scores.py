@@ -1,0 +1,119 @@
+"""Scores of a system's captions: of a whole split, of its parts, of each image; all from one pass of the metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rococap.evaluation.slices import LEAST, slices
+from rococap.metrics import blind
+from rococap.metrics.base import FloatArray, IntArray, Metric
+from rococap.metrics.bootstrap import bootstrap, interval
+from rococap.metrics.measure import measure
+from rococap.metrics.signature import signature
+from rococap.runs.results import Row
+from rococap.types import Prediction, UserError
+
+_Estimate = tuple[str, float, float | None, float | None]  # name, value, ends of the interval
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What metrics made of the captions of a split: `statistics [orders, images, k]` by the metric's key."""
+
+    split: str
+    system: str
+    predictions: Sequence[Prediction]
+    metrics: Mapping[str, Metric]
+    statistics: Mapping[str, FloatArray]
+
+    def rows(self) -> list[Row]:
+        """Scores of the whole split with intervals; where they were asked for, also the blind scores and the gains.
+
+        A single image gets neither interval nor blind score.
+        """
+        return list(self._rows("all", np.arange(len(self.predictions)), self.statistics))
+
+    def slice_rows(self) -> list[Row]:
+        """Scores with intervals of the parts that have at least `LEAST` images, see `rococap.evaluation.slices`.
+
+        They are of the same pass as the whole, so CIDEr's document frequencies are the whole split's, as the field
+        `idf` of its signature says.
+        """
+        true = {key: statistics[:1] for key, statistics in self.statistics.items()}
+        parts = {name: images for name, images in slices(self.predictions).items() if len(images) >= LEAST}
+        return [row for name, images in parts.items() for row in self._rows(name, images, true)]
+
+    def per_sample(self) -> dict[str, FloatArray]:
+        """Each image's own scores, `[images]` by name."""
+        each = [self.metrics[key].scores(statistics[0]).per_sample for key, statistics in self.statistics.items()]
+        return {name: values for scores in each for name, values in scores.items()}
+
+    def _rows(self, part: str, images: IntArray, measured: Mapping[str, FloatArray]) -> Iterator[Row]:
+        chosen = [self.predictions[image] for image in images]
+        ids = [prediction.id for prediction in chosen]
+        for key, statistics in measured.items():
+            metric = self.metrics[key]
+            truths = [_truth(metric, prediction) for prediction in chosen]
+            signed = signature(metric, self.split, ids, truths, len(self.predictions))
+            for estimate in _estimates(metric, statistics[:, images]):
+                yield Row(self.split, self.system, part, *estimate, len(ids), signed)
+
+
+def score_predictions(
+    metrics: Mapping[str, Metric],
+    predictions: Sequence[Prediction],
+    split: str,
+    system: str = "model",
+    with_blind: bool = True,
+) -> Scored:
+    """Measure captions against their references. Blind scores of 10,000 captions take METEOR two minutes.
+
+    Raises:
+        UserError: ids that have no reference, or to which a metric gives no number.
+    """
+    _require_references(predictions, split)
+    orders = blind.orders(len(predictions)) if with_blind else np.arange(len(predictions))[None]
+    texts, references, concepts = zip(*((p.prediction, p.references, p.concepts) for p in predictions), strict=True)
+    measured = measure(metrics, texts, references, orders, concepts)
+    for key, statistics in measured.items():
+        _require_numbers(key, metrics[key].combine(statistics[0]), predictions, split)
+    return Scored(split, system, predictions, metrics, measured)
+
+
+def _estimates(metric: Metric, statistics: FloatArray) -> Iterator[_Estimate]:
+    """Of score, and with several orders blind score and gain, from statistics `[orders, images, k]`."""
+    values = blind.split(metric.combine(statistics.sum(axis=-2)))
+    draws = blind.split(bootstrap(metric, statistics))
+    for suffix, scores in values.items():
+        low, high = interval(draws[suffix])
+        for column, name in enumerate(metric.names):
+            ends = (float(low[column]), float(high[column])) if statistics.shape[1] > 1 else (None, None)
+            yield name + suffix, float(scores[column]), *ends
+
+
+def _truth(metric: Metric, prediction: Prediction) -> tuple[str, ...]:
+    if metric.truth == "concepts":
+        return tuple(f"{concept.cui} {concept.name}" for concept in prediction.concepts)
+    return prediction.references
+
+
+def _require_numbers(key: str, scores: FloatArray, predictions: Sequence[Prediction], split: str) -> None:
+    wrong = [p.id for p, numbers in zip(predictions, np.isfinite(scores), strict=True) if not numbers.all()]
+    if wrong:
+        raise UserError(
+            f"metrics: {key} gives {len(wrong)} of {len(predictions)} predictions of {split} no number: "
+            f"{', '.join(wrong[:3])} ..."
+        )
+
+
+def _require_references(predictions: Sequence[Prediction], split: str) -> None:
+    bare = [p.id for p in predictions if not any(text.strip() for text in p.references)]
+    if len(bare) == len(predictions):
+        raise UserError(f"Nothing to score: none of the {len(bare)} predictions of {split} has a reference.")
+    if bare:
+        raise UserError(
+            f"{len(bare)} of {len(predictions)} predictions of {split} have no reference: {', '.join(bare[:3])} ..."
+        )

@@ -1,0 +1,4 @@
+"""The parts that a recipe names, built and typed; on its device, in its precision.
+
+Imports runs and what lies below. Front door: `parts.build_captioner`.
+"""

@@ -1,0 +1,161 @@
+"""One run's folder: its recipe, state, metrics and checkpoints are written and read here only."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from rococap.runs.locks import is_held, is_helper
+from rococap.runs.monitor import sign
+from rococap.types import UserError
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's folder; see the README for what it holds."""
+
+    path: Path
+
+    @property
+    def config(self) -> DictConfig:
+        """The resolved recipe, as the run last went on with it."""
+        file = self.path / "config.yaml"
+        if not file.is_file():
+            raise UserError(f"{self.path} is no run's folder (it has no config.yaml).")
+        config = OmegaConf.load(file)
+        assert isinstance(config, DictConfig)
+        return config
+
+    @property
+    def begun(self) -> bool:
+        """Whether a run was ever here."""
+        return (self.path / "config.yaml").is_file()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has nothing left to do."""
+        return bool(self.state.get("state") == "finished")
+
+    @property
+    def status(self) -> str:
+        """not started, running, finished, failed, interrupted; killed, where run.json says running and nobody runs."""
+        state = str(self.state.get("state", "not started"))
+        return "killed" if state == "running" and not is_held(self.path) else state
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """run.json: state, progress, best checkpoint, cost, last error; empty before the run has begun."""
+        return self._read_json("run.json")
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """environment.json: the fixed facts; empty before the run has read its data."""
+        return self._read_json("environment.json")
+
+    @property
+    def best_score(self) -> float:
+        """The best value of what the run monitors; the run has finished an epoch."""
+        return float(self.state["best_score"])
+
+    def note(self, **facts: Any) -> None:
+        """Merge facts into run.json."""
+        self.write_json("run.json", {**self.state, **facts})
+
+    def note_peak(self, memory: Mapping[str, float]) -> None:
+        """Keep the greatest of each kind of memory, over all sessions."""
+        known = self.state.get("peak_memory", {})
+        self.note(peak_memory={**known, **{kind: max(size, known.get(kind, 0.0)) for kind, size in memory.items()}})
+
+    def write_recipe(self, config: DictConfig) -> None:
+        """Write config.yaml, resolved."""
+        resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
+        _replace(self.path / "config.yaml", OmegaConf.to_yaml(resolved))
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write a file whole or not at all; of several processes that train a run the first one writes."""
+        if not is_helper():
+            _replace(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        file = self.path / name
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    def checkpoint(self, epoch: int) -> Path:
+        """Where the weights after an epoch, counted from 0, are."""
+        return self.checkpoints / f"epoch={epoch:02d}.ckpt"
+
+    def last_checkpoint(self) -> Path | None:
+        """Where the run goes on, if it was saved yet."""
+        file = self.checkpoints / "last.ckpt"
+        return file if file.is_file() else None
+
+    def steps_done(self) -> int:
+        """Optimizer steps that the last checkpoint has behind it; 0 without one."""
+        import torch
+
+        file = self.last_checkpoint()
+        return int(torch.load(file, map_location="cpu", weights_only=True, mmap=True)["global_step"]) if file else 0
+
+    def best_checkpoint(self) -> Path:
+        """The checkpoint that is evaluated; raises UserError if the run has none."""
+        name: str | None = self.state.get("best_checkpoint")
+        if name is None or not (self.path / name).is_file():
+            raise UserError(f"{self.path} has no checkpoint yet: let the run finish an epoch first.")
+        return self.path / name
+
+    def metrics(self) -> list[dict[str, str]]:
+        """The rows of metrics.csv, one an epoch."""
+        file = self.path / "metrics.csv"
+        if not file.is_file():
+            return []
+        with file.open(newline="", encoding="utf-8") as stream:
+            return list(csv.DictReader(stream))
+
+    def best_epoch(self, monitor: str) -> tuple[int, float]:
+        """The first epoch with the best value of `monitor`, and the value: the least of a loss, else the greatest.
+
+        Read from metrics.csv, which still holds every epoch where a run went on with other metrics or elsewhere.
+
+        Raises:
+            UserError: no epoch has a value of that name.
+        """
+        rows = self.metrics()
+        values = {int(row["epoch"]): float(row[monitor]) for row in rows if row.get(monitor)}
+        if not values:
+            there = ", ".join(key for key in rows[-1] if key.startswith("val/"))
+            raise UserError(f"monitor={monitor}: no epoch has this value. There are: {there}.")
+        best = max(values, key=lambda epoch: -math.inf if math.isnan(values[epoch]) else sign(monitor) * values[epoch])
+        return best, values[best]
+
+    def add_metrics(self, epoch: int, row: Mapping[str, float]) -> None:
+        """Put an epoch's row into metrics.csv; rows that a resumed run repeats give way to it."""
+        rows: list[dict[str, Any]] = [r for r in self.metrics() if int(r["epoch"]) < epoch]
+        rows.append({"epoch": epoch, **row})
+        lines = [header := list(dict.fromkeys(key for r in rows for key in r))]
+        lines += [[r.get(key, "") for key in header] for r in rows]
+        temporary = self.path / "metrics.csv.new"
+        with temporary.open("w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows(lines)
+        temporary.replace(self.path / "metrics.csv")
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.new")
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)

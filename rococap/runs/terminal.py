@@ -1,0 +1,95 @@
+"""What a run says at its end: one table of scores, its warnings, its cost, and where everything lies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rococap.metrics.signature import difference
+from rococap.runs.folder import RunFolder
+from rococap.runs.results import FILE, OTHERS, Row, read_results
+from rococap.types import UserError
+
+WIDTH = 100  # columns of a terminal that a table fits into
+
+
+def show_run(folder: RunFolder) -> None:
+    """The last word of a finished run: its table, its cost, and where everything lies."""
+    console = Console()
+    results = folder.path / FILE
+    state = folder.state
+    if results.is_file():
+        show_scores(read_results(results))
+    show_warnings(folder)
+    best = f"best {state['monitor']} {state['best_score']:.4f} ({state['best_checkpoint']})"
+    minutes, seconds = divmod(round(state["wall_seconds"]), 60)
+    console.print(f"{best}, {minutes} min {seconds} s, {state['peak_memory']['rss_mib']:,.0f} MiB")
+    console.print(f"{folder.path}", soft_wrap=True)
+
+
+def show_warnings(folder: RunFolder) -> None:
+    """A line for each guard that is out of bounds, of every split that was captioned."""
+    for split, guards in folder.state.get("guards", {}).items():
+        for guard in guards:
+            if guard["warning"]:
+                Console().print(f"{split}: {guard['warning']}", style="yellow", markup=False, soft_wrap=True)
+
+
+def show_scores(rows: Sequence[Row]) -> None:
+    """Print `score_table`. Where there are less than 100 columns its lines wrap, rather than lose digits."""
+    Console(width=max(WIDTH, Console().width)).print(score_table(rows))
+
+
+def score_table(rows: Sequence[Row]) -> Table:
+    """The scores of whole splits for a terminal of 100 columns: a metric a line, the other systems beside the model.
+
+    Raises UserError where one metric's signatures differ.
+    """
+    whole = [row for row in rows if row.slice == "all"]
+    _require_one_signature(whole)
+    with_blind = any(row.metric.endswith("_blind") for row in whole)
+    others = [system for system in OTHERS if any(row.system == system for row in whole)]
+    caption = "; ".join(_legend(with_blind, others))
+    shown = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    shown.add_column("(images)", no_wrap=True)
+    for heading in ["score", "95 % CI", *(["blind", "gain", "95 % CI"] if with_blind else []), *others]:
+        shown.add_column(heading, justify="right", no_wrap=True)
+    for split, group in groupby(whole, key=lambda row: row.split):
+        found = {(row.system, row.metric): row for row in group}
+        shown.add_section()
+        shown.add_row(f"[bold]{split} ({next(iter(found.values())).n:,})")
+        for name in dict.fromkeys(metric for _, metric in found if not metric.endswith(("_blind", "_gain"))):
+            score, blind, gain = (found.get(("model", name + end)) for end in ("", "_blind", "_gain"))
+            cells = [_value(score), _ends(score), *([_value(blind), _value(gain), _ends(gain)] if with_blind else [])]
+            shown.add_row(name, *cells, *(_value(found.get((system, name))) for system in others))
+    if Console(width=1000).measure(shown).maximum > WIDTH:
+        shown.padding = 0
+    return shown
+
+
+def _legend(with_blind: bool, others: Iterable[str]) -> list[str]:
+    blind = ["blind: its captions given to other images", "gain: score over blind"] if with_blind else []
+    return [*blind, *(f"{system}: {OTHERS[system]}" for system in others)]
+
+
+def _require_one_signature(rows: Sequence[Row]) -> None:
+    columns: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        columns.setdefault((row.split, row.metric), []).append(row.signature)
+    for (_, metric), signatures in columns.items():
+        if reason := difference(signatures):
+            raise UserError(
+                f"{metric}: these scores were computed in different ways and cannot be compared ({reason})."
+            )
+
+
+def _value(row: Row | None) -> str:
+    return "" if row is None else f"{row.value:z.4f}"
+
+
+def _ends(row: Row | None) -> str:
+    return "" if row is None or row.ci_low is None else f"{row.ci_low:z.3f}..{row.ci_high:z.3f}"

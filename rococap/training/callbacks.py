@@ -1,0 +1,94 @@
+"""What a Trainer tells the run folder."""
+
+from __future__ import annotations
+
+import logging
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+
+from rococap.runs.environment import peak_memory
+from rococap.runs.folder import RunFolder
+from rococap.runs.monitor import monitored, sign
+from rococap.runs.session import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Records(Callback):
+    """Keeps metrics.csv and run.json up to date, and logs each epoch."""
+
+    def __init__(self, folder: RunFolder, monitor: str, clock: Clock) -> None:
+        self.folder = folder
+        self.monitor = monitor
+        self.clock = clock
+        self.validated = -1  # the last epoch that was
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._note(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.validated = trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        # Before the checkpoint is saved, so that no saved epoch lacks its row.
+        if not trainer.is_global_zero:
+            return
+        # Lightning keeps the values of an earlier epoch where this one was not validated.
+        old = "val/" if self.validated != trainer.current_epoch else "train/loss_step"
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith(old)}
+        values.pop("train/loss_step", None)
+        values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        row = {"step": float(trainer.global_step), **values, "wall_seconds": self.clock.seconds()}
+        self.folder.add_metrics(trainer.current_epoch, row)
+        for logger in trainer.loggers:
+            logger.log_metrics({"epoch": trainer.current_epoch, **row}, step=trainer.global_step - 1)
+        told = dict.fromkeys(("train/loss", "val/loss", self.monitor))  # metrics.csv has the others
+        shown = "  ".join(f"{name} {values[name]:.4g}" for name in told if name in values)
+        log.info("epoch %d/%d  %s", trainer.current_epoch + 1, trainer.max_epochs, shown)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._note(trainer)
+
+    def _note(self, trainer: pl.Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        if any(row.get("val/loss") for row in self.folder.metrics()):
+            epoch, score = self.folder.best_epoch(self.monitor)
+            best = self.folder.checkpoint(epoch).relative_to(self.folder.path).as_posix()
+            self.folder.note(best_checkpoint=best, best_score=score, monitor=self.monitor)
+        self.folder.note(epochs_done=trainer.current_epoch, epochs=trainer.max_epochs, step=trainer.global_step)
+        self.clock.note()
+        self.folder.note_peak(peak_memory(trainer.strategy.root_device.type))
+
+
+def checkpoints(folder: RunFolder) -> ModelCheckpoint:
+    """One checkpoint an epoch, and `last.ckpt`."""
+    return ModelCheckpoint(
+        dirpath=folder.checkpoints,
+        filename="{epoch:02d}",
+        save_top_k=-1,
+        save_last=True,
+        save_on_train_epoch_end=True,
+        # Killed before last.ckpt was written, a run repeats the epoch: the checkpoint takes the place of the old one.
+        enable_version_counter=False,
+    )
+
+
+class _Stopping(EarlyStopping):
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep a run ended that was killed between its last epoch and its scores: Lightning forgets that it was."""
+        trainer.should_stop = trainer.should_stop or self.stopped_epoch > 0
+
+
+def early_stopping(monitor: str, metrics: list[str], patience: int, min_delta: float) -> EarlyStopping:
+    """Ends a run that does not get better.
+
+    Args:
+        monitor: as in the recipe; auto is what decides on the best checkpoint.
+        metrics: names of those in the recipe.
+        patience: epochs without a better value.
+        min_delta: what counts as better.
+    """
+    monitor = monitored(monitor, metrics)
+    return _Stopping(monitor, min_delta, patience, mode="max" if sign(monitor) > 0 else "min")

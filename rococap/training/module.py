@@ -1,0 +1,152 @@
+"""The LightningModule: glue between a captioner and a trainer, without model code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor
+from torch.optim import Optimizer
+from torchmetrics import MeanMetric
+
+from rococap.models.audit import refuse_missing_gradients
+from rococap.models.base import Captioner, captioner_state, features_of
+from rococap.training.augment import Augment
+from rococap.training.optim import parameter_groups, set_mode
+from rococap.types import Batch, Example, Scorer
+
+# Losses are summed over tokens. Divided by a constant of a batch's size they keep fp16's scale in range; the true
+# number of tokens is divided by once the whole step is known.
+_NOMINAL_TOKENS = 256.0
+
+
+class CaptionModule(pl.LightningModule):
+    """Trains a captioner, and captions and scores the validation images after each epoch.
+
+    Args:
+        optimizer: from parameter groups to an optimizer.
+        scheduler: from an optimizer and the number of steps to a schedule.
+        scorer: from captions and their examples to metrics and guards; None where nothing is scored, and so not
+            captioned.
+        decoding: arguments of `Captioner.generate`.
+        seed: of dropout and augmenting, together with the epoch, so that a resumed epoch repeats.
+        augment: changes training images; None leaves them as they are.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        optimizer: Callable[[list[dict[str, Any]]], Optimizer],
+        scheduler: Callable[[Optimizer, int], Any],
+        scorer: Scorer | None,
+        decoding: dict[str, int],
+        seed: int,
+        augment: Augment | None = None,
+    ) -> None:
+        super().__init__()
+        self.captioner = captioner
+        self.build_optimizer = optimizer
+        self.build_scheduler = scheduler
+        self.scorer = scorer
+        self.decoding = decoding
+        self.seed = seed
+        self.augment = augment
+        self.strict_loading = False  # checkpoints hold what trains and nothing else
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.step_tokens = torch.zeros((), dtype=torch.long)
+        self.captions: dict[str, str] = {}
+        self.gradients_seen = False
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        optimizer = self.build_optimizer(parameter_groups(self.captioner))
+        schedule = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.seed + 1_000_003 * (self.current_epoch + 1) + 7919 * self.global_rank)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        set_mode(self.trainer.optimizers, training=True)
+
+    def on_train_epoch_end(self) -> None:
+        set_mode(self.trainer.optimizers, training=False)  # before a callback saves the weights
+
+    def on_validation_start(self) -> None:
+        set_mode(self.trainer.optimizers, training=False)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        if self.augment is not None:
+            assert batch.pixel_values is not None
+            batch = replace(batch, pixel_values=self.augment(batch.pixel_values))
+        loss, tokens = self.captioner(features_of(self.captioner, batch), batch.input_ids, batch.attention_mask)
+        self.step_tokens = self.step_tokens.to(tokens.device) + tokens
+        mean = loss.detach() / tokens
+        self.train_loss.update(mean, tokens)
+        self.log("train/loss_step", mean, batch_size=len(batch.ids))
+        # The run folder's records tell the loggers of an epoch: before its checkpoint, not after it.
+        self.log(
+            "train/loss",
+            self.train_loss,
+            prog_bar=True,
+            logger=False,
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch.ids),
+        )
+        scaled: Tensor = loss / _NOMINAL_TOKENS
+        return scaled
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Make the gradient that of the mean over all real tokens of this step.
+
+        Lightning has divided it by the number of micro-batches and averaged it over processes, which is the mean
+        of means; what is asked for is the sum of sums over the sum of counts. Comes before clipping.
+        """
+        if not self.gradients_seen:
+            refuse_missing_gradients(self.captioner)
+            self.gradients_seen = True
+        tokens = self.trainer.strategy.reduce(self.step_tokens, reduce_op="sum")
+        factor = _NOMINAL_TOKENS * self.trainer.accumulate_grad_batches * self.trainer.world_size / tokens
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        torch._foreach_mul_(gradients, factor)
+        self.step_tokens.zero_()
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        features = features_of(self.captioner, batch)
+        loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
+        self.val_loss.update(loss / tokens, tokens)
+        self.log("val/loss", self.val_loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
+        if self.scorer is not None:
+            self.captions.update(zip(batch.ids, self.captioner.generate(features, **self.decoding), strict=True))
+
+    def on_validation_epoch_end(self) -> None:
+        if self.scorer is None:
+            return
+        captions = self._gathered(self.captions)
+        examples: list[Example] = self.trainer.datamodule.examples("valid")  # type: ignore[attr-defined]
+        scores: dict[str, float] = {}
+        if self.trainer.is_global_zero:
+            scored = [e for e in examples if e.id in captions]
+            scores = self.scorer([captions[e.id] for e in scored], scored)
+        scores = self.trainer.strategy.broadcast(scores)
+        self.log_dict({f"val/{name}": value for name, value in scores.items()}, logger=False)
+        self.captions.clear()
+
+    def _gathered(self, captions: dict[str, str]) -> dict[str, str]:
+        """The captions of all processes; an image that two of them captioned counts once."""
+        if self.trainer.world_size == 1:
+            return captions
+        parts: list[dict[str, str]] = [{} for _ in range(self.trainer.world_size)]
+        torch.distributed.all_gather_object(parts, captions)
+        return {key: value for part in parts for key, value in part.items()}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        own = {f"captioner.{name}": value for name, value in self.captioner.trainable_state().items()}
+        checkpoint["state_dict"] = own
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.captioner.load_trainable_state(captioner_state(checkpoint))

@@ -1,0 +1,147 @@
+import csv
+import random
+
+import numpy as np
+import pytest
+from commands import ROCO
+
+from rococap.metrics.base import with_counts
+from rococap.metrics.bleu import Bleu
+from rococap.metrics.bootstrap import bootstrap, compare, interval
+from rococap.metrics.cider import Cider
+from rococap.metrics.measure import measure
+from rococap.metrics.meteor import Meteor
+from rococap.metrics.rouge_1 import Rouge1
+from rococap.metrics.rouge_l import RougeL
+
+METRICS = {"bleu": Bleu(), "meteor": Meteor(), "rouge_l": RougeL(), "cider": Cider(), "rouge_1": Rouge1()}
+WORDS = ["axial", "ct", "mri", "of", "the", "head", "chest", "knee", "showing", "a", "large", "mass", "arrow"]
+
+
+def captions(draw, count):
+    return [" ".join(draw.choices(WORDS, k=draw.randint(1, 9))) for _ in range(count)]
+
+
+def bleu_statistics(draw, images, keep):
+    """BLEU's statistics of captions that keep each word of their reference with a chance."""
+    references = captions(draw, images)
+    predictions = [" ".join(w for w in text.split() if draw.random() < keep) for text in references]
+    return measure({"bleu": Bleu()}, predictions, [[text] for text in references], np.arange(images)[None])["bleu"][0]
+
+
+def coverage(metric, population, images, sets):
+    """Share of sets of images, drawn from a population, whose interval holds the population's score."""
+    truth = metric.combine(population.sum(axis=0))
+    draw = np.random.default_rng(1)
+    hits = []
+    for number in range(sets):
+        sample = population[draw.integers(len(population), size=images)]
+        low, high = interval(bootstrap(metric, sample, seed=number))
+        hits.append((low <= truth) & (truth <= high))
+    return np.mean(hits, axis=0)
+
+
+def test_a_resample_scores_as_its_own_texts_would():
+    draw = random.Random(0)
+    predictions, references = captions(draw, 12), [[text] for text in captions(draw, 12)]
+    statistics = measure({"bleu": Bleu()}, predictions, references, np.arange(12)[None])["bleu"][0]
+    first = np.random.default_rng(0).integers(12, size=(100, 12))[0]
+    expected = Bleu()([predictions[i] for i in first], [references[i] for i in first]).corpus
+    assert bootstrap(Bleu(), statistics)[0] == pytest.approx(list(expected.values()), abs=1e-12)
+
+
+def test_resamples_are_seeded_and_the_same_for_every_order():
+    statistics = with_counts(np.random.default_rng(0).random((2, 30)))
+    draws = bootstrap(RougeL(), statistics)
+    assert draws.shape == (1000, 2, 1)
+    np.testing.assert_array_equal(draws, bootstrap(RougeL(), statistics))
+    np.testing.assert_allclose(draws[:, 1], bootstrap(RougeL(), statistics[1]))
+    assert (draws != bootstrap(RougeL(), statistics, seed=1)).any()
+
+
+def test_intervals_cover_in_a_small_simulation():
+    population = with_counts(np.random.default_rng(0).gamma(2, size=20_000))
+    assert 0.9 <= coverage(RougeL(), population, images=200, sets=200) <= 0.99
+    rates = coverage(Bleu(), bleu_statistics(random.Random(0), 5000, 0.8), images=200, sets=200)
+    assert ((rates >= 0.9) & (rates <= 0.99)).all(), rates
+
+
+def test_identical_systems_do_not_differ():
+    for metric, statistics in (
+        (RougeL(), with_counts(np.random.default_rng(0).random(50))),
+        (Bleu(), bleu_statistics(random.Random(0), 50, 0.7)),
+    ):
+        for difference in compare(metric, statistics, statistics):
+            assert (difference.value, difference.ci_low, difference.ci_high) == (0, 0, 0)
+            assert difference.p_bootstrap == difference.p_randomization == 1
+
+
+def test_equally_good_systems_rarely_differ_and_better_ones_do():
+    draw = np.random.default_rng(0)
+    found = {"equal": [], "better": []}
+    for number in range(200):
+        easy = draw.random(100)
+        first, second = (with_counts(easy + draw.normal(0, 0.2, 100)) for _ in range(2))
+        for name, other in (("equal", second), ("better", second + np.array([0.15, 0]))):
+            (difference,) = compare(RougeL(), first, other, seed=number)
+            found[name].append((difference.p_bootstrap < 0.05, difference.p_randomization < 0.05))
+    assert (np.mean(found["equal"], axis=0) <= 0.09).all()
+    assert (np.mean(found["better"], axis=0) >= 0.95).all()
+
+
+def test_pairs_need_the_same_images():
+    with pytest.raises(ValueError, match="same images"):
+        compare(RougeL(), np.ones((3, 2)), np.ones((4, 2)))
+
+
+@pytest.fixture(scope="module")
+def systems():
+    """Statistics `[2, 14,405, k]` by metric: two made-up systems get the first parts of real captions right."""
+    if not ROCO.is_dir():
+        pytest.skip(f"needs {ROCO.name}")
+    references = []
+    for name in ("test", "validation"):
+        with (ROCO / f"{name}_captions.csv").open(encoding="utf-8-sig", newline="") as file:
+            references += [row["Caption"] for row in csv.DictReader(file)]
+    draw = random.Random(0)
+
+    def system():
+        for text in references:
+            cut = draw.randint(0, len(text.split()))
+            yield " ".join(text.split()[:cut] + draw.choice(references).split()[cut:])
+
+    order = np.arange(len(references))[None]
+    measured = [measure(METRICS, list(system()), [[text] for text in references], order) for _ in range(2)]
+    return {key: np.concatenate([found[key] for found in measured]) for key in METRICS}
+
+
+@pytest.mark.slow
+def test_intervals_cover_real_captions(systems):
+    """400 sets of 500 images."""
+    for key, (first, _) in systems.items():
+        rates = coverage(METRICS[key], first, images=500, sets=400)
+        assert ((rates >= 0.92) & (rates <= 0.975)).all(), (METRICS[key].names, rates)
+
+
+@pytest.mark.slow
+def test_paired_tests_on_real_captions(systems):
+    """400 sets of 500 images from two systems of which neither is better: a coin says whose caption is whose.
+
+    The interval holds the true difference, and 5 % of the tests find one that is not there.
+    """
+    draw = np.random.default_rng(2)
+    for key, (first, second) in systems.items():
+        metric = METRICS[key]
+        truth = metric.combine(second.sum(axis=0)) - metric.combine(first.sum(axis=0))
+        held, found = [], []
+        for number in range(400):
+            images = draw.integers(len(first), size=500)
+            pair = compare(metric, first[images], second[images], seed=number)
+            held.append([each.ci_low <= value <= each.ci_high for each, value in zip(pair, truth, strict=True)])
+            coin = draw.integers(2, size=(500, 1)) == 1
+            ours, theirs = np.where(coin, first[images], second[images]), np.where(coin, second[images], first[images])
+            pair = compare(metric, ours, theirs, seed=number)
+            found.append([(each.p_bootstrap < 0.05, each.p_randomization < 0.05) for each in pair])
+        covered, wrong = np.mean(held, axis=0), np.mean(found, axis=0)
+        assert ((covered >= 0.92) & (covered <= 0.975)).all(), (metric.names, covered)
+        assert (wrong <= 0.08).all(), (metric.names, wrong)
