@@ -26,7 +26,7 @@ def main(cfg: DictConfig) -> float:
     """One run, or one job of a sweep; gives the value that a sweeper may optimize."""
     folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
     if not folder.finished:
-        with gpu_of_job(cfg), session(folder) as clock:
+        with gpu_of_job(cfg.trainer.accelerator, cfg.trainer.devices), session(folder) as clock:
             from rococap.report.run import report  # these import torch: only once the folder is known to be right
             from rococap.training.train import train
 

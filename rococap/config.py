@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -66,12 +67,21 @@ _ROOT = "run_config"  # as conf/train.yaml names it
 
 
 def build(node: Any, **arguments: Any) -> Any:
-    """Instantiate a `_target_` node; a UserError of its target comes out as itself, not wrapped by Hydra."""
+    """Instantiate a `_target_` node; a UserError of its target comes out as itself, not wrapped by Hydra.
+
+    Raises:
+        UserError: of the target, or because there is no such target: a run of another version may name one.
+    """
     try:
         return instantiate(node, **arguments)
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
+        if missing := re.match(r"Error locating target '([^']+)'", str(error)):
+            raise UserError(
+                f"{missing[1]} is not there: the recipe is of another version of rococap, or names a package that this "
+                "Python lacks.\nOpen it with that version, or train anew under another name."
+            ) from error
         raise
 
 

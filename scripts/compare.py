@@ -21,6 +21,7 @@ def main() -> None:
     from rococap.compare.comparison import compare
     from rococap.compare.growth import described, growths
     from rococap.compare.tables import legend, terminal_tables, write_csv, write_markdown
+    from rococap.data.kept.files import write_whole
     from rococap.report.compare import compare_page
 
     with console.status("reading runs"):
@@ -33,7 +34,7 @@ def main() -> None:
     first = places[0]
     write_csv(first / "compare.csv", comparison)
     write_markdown(first / "compare.md", comparison)
-    (first / "compare.html").write_text(compare_page(comparison, ", ".join(map(str, places))), encoding="utf-8")
+    write_whole(first / "compare.html", compare_page(comparison, ", ".join(map(str, places))))
     console.print(f"{first / 'compare.html'}", soft_wrap=True)
 
 

@@ -20,11 +20,12 @@ from rich.table import Table
 from rococap.checks.command_line import check_command_line
 from rococap.cli import user_errors
 from rococap.config import build, register
+from rococap.data.kept.files import write_whole
 from rococap.data.kept.folders import cache_root
 from rococap.data.kept.listing import KINDS, caches, clear
 from rococap.data.splits import available
 from rococap.runs.locks import require_writable
-from rococap.types import Processor, Source, UserError
+from rococap.types import Processor, UserError
 
 if TYPE_CHECKING:
     from rococap.data.doctor.examination import Examination
@@ -69,10 +70,10 @@ def main() -> None:
     report = json.dumps(as_json(found), indent=1, ensure_ascii=False)
     page = doctors_page(found, str(cfg.data.root or cfg.data.source._target_))
     for name, text in (("report.json", report), ("report.html", page)):
-        (arguments.out / name).write_text(text, encoding="utf-8")
+        write_whole(arguments.out / name, text)
     show(found, arguments.out)
     if processor is not None:
-        decode_ahead(cfg, source, processor)
+        decode_ahead(cfg, processor)
 
 
 def composed(words: list[str]) -> DictConfig:
@@ -119,13 +120,14 @@ def show(found: Examination, out: Path) -> None:
     console.print(f"fingerprint {found.fingerprint}\n{out / 'report.html'}, {out / 'report.json'}", soft_wrap=True)
 
 
-def decode_ahead(cfg: DictConfig, source: Source, processor: Processor) -> None:
+def decode_ahead(cfg: DictConfig, processor: Processor) -> None:
     """Decode what training by this recipe will ask for; what the cache has already is left."""
-    from rococap.data.datamodule import CaptionData
+    from rococap.recipe.parts import data_for
+    from rococap.recipe.recipe import Recipe
 
-    settings = {key: cfg.data[key] for key in cfg.data if key not in {"source", "root"}}
-    data = CaptionData(source, processor, seed=cfg.seed, **settings)
-    ready = {split: len(data.examples(split)) for split in available(source)[0]}
+    recipe = Recipe.of(cfg)
+    data = data_for(recipe, processor)
+    ready = {split: len(data.examples(split)) for split in available(recipe.source)[0]}
     counts = ", ".join(f"{count:,} of {split}" for split, count in ready.items())
     console.print(f"Decoded for this recipe: {counts} (data.fraction={cfg.data.fraction}).")
 

@@ -14,11 +14,12 @@ from rich.console import Console
 
 from rococap.checks.command_line import check_command_line
 from rococap.cli import user_errors
-from rococap.config import build, register
+from rococap.config import register
 from rococap.evaluation.other_formats import load
 from rococap.evaluation.split_scores import score_predictions
 from rococap.metrics.base import Metric
 from rococap.metrics.measure import ready
+from rococap.recipe.recipe import build_metrics
 from rococap.runs.locks import require_writable
 from rococap.runs.results import FILE, write_per_sample, write_results
 from rococap.runs.terminal import show_scores
@@ -75,8 +76,7 @@ def chosen_metrics(names: list[str], settings: list[str]) -> dict[str, Metric]:
     check_command_line(CONF, argv=words)
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        metrics: dict[str, Metric] = build(compose("train", words).metrics, _convert_="all")
-    return metrics
+        return build_metrics(compose("train", words))
 
 
 if __name__ == "__main__":

@@ -49,10 +49,10 @@ def main() -> None:
 
 def ids_of_run(run: Path, split: Split) -> list[str]:
     """The ids of a split of the run's dataset, in the dataset's order."""
-    from rococap.config import build
+    from rococap.recipe.recipe import Recipe
     from rococap.runs.folder import RunFolder
 
-    return [example.id for example in build(RunFolder(run).config.data.source).examples(split)]
+    return [example.id for example in Recipe.of_run(RunFolder(run)).source.examples(split)]
 
 
 if __name__ == "__main__":

@@ -100,7 +100,9 @@ def encoder(captioner: Captioner, precision: Precision, device: str) -> Encoder:
         with torch.inference_mode(), precision.autocast(device):
             return captioner.encode(pixels.to(device))
 
-    return Encoder(captioner.tower_digest(), captioner.features_shape, np.float16, encode)
+    return Encoder(
+        captioner.tower_digest(), captioner.encoding, precision.on(device), captioner.features_shape, np.float16, encode
+    )
 
 
 def products(captioner: Captioner, data: CaptionData, precision: Precision, device: str) -> tuple[Products, Products]:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from rococap.compare.runs import Run
-from rococap.config import build
 from rococap.evaluation.sufficient_statistics import statistics
 from rococap.metrics.base import FloatArray, Metric
 from rococap.metrics.bootstrap import bootstrap
 from rococap.metrics.signature import difference
+from rococap.recipe.recipe import build_metrics
 from rococap.runs.results import FILE, Row, read_results
 from rococap.types import Split, UserError
 
@@ -67,8 +67,7 @@ def _metrics(runs: Iterable[Run]) -> dict[str, Metric]:
     """All metrics that the runs' recipes name, by key."""
     found: dict[str, Metric] = {}
     for run in runs:
-        nodes = run.folder.config.metrics
-        found |= {str(key): build(nodes[key], _convert_="all") for key in nodes if key not in found}
+        found = {**build_metrics(run.folder.config), **found}
     return found
 
 

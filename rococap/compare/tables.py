@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from rich.table import Table
 from rococap.compare.comparison import Comparison, Score
 from rococap.compare.gather import SPLIT
 from rococap.compare.runs import COSTS, SEED, Setting, value_text
+from rococap.data.kept.files import write_whole
+from rococap.runs.results import write_table
 
 Column = tuple[str, list[str]]  # a heading, and a cell for each setting
 HEADINGS = {
@@ -76,10 +77,7 @@ def write_csv(path: Path, comparison: Comparison) -> None:
     for name in comparison.metrics:
         header += [name, f"{name}_sd", f"{name}_ci_low", f"{name}_ci_high", f"{name}_p", f"{name}_mark"]
     header += [*_guards(comparison), *COSTS, "left_out"]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, header, restval="")
-        writer.writeheader()
-        writer.writerows(_records(comparison))
+    write_table(path, header, ([record.get(name, "") for name in header] for record in _records(comparison)))
 
 
 def write_markdown(path: Path, comparison: Comparison) -> None:
@@ -88,7 +86,7 @@ def write_markdown(path: Path, comparison: Comparison) -> None:
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     said = [legend(comparison).replace("* best", "**bold**: best"), "", *(f"- {note}" for note in comparison.notes)]
     said += [f"- left out: {run.label}: {reason}" for run, reason in comparison.left_out]
-    path.write_text("\n".join([*lines, "", *said]) + "\n", encoding="utf-8")
+    write_whole(path, "\n".join([*lines, "", *said]) + "\n")
 
 
 def _records(comparison: Comparison) -> Iterator[dict[str, object]]:

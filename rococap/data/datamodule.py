@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from rococap.data.dataset import CaptionDataset
 from rococap.data.doctor.leaks import without_leaks
-from rococap.data.kept import features
+from rococap.data.kept import features, keys
 from rococap.data.kept.features import Encoder, Features
 from rococap.data.kept.folders import NoSpace
 from rococap.data.kept.images import Store, open_images
@@ -120,7 +120,7 @@ class CaptionData(LightningDataModule):
         return examples
 
     def _images(self, examples: list[Example], split: Split) -> Store | Features:
-        pixels = partial(open_images, processor=self.processor, key=self.fingerprint, split=split)
+        pixels = partial(open_images, processor=self.processor, dataset=self.fingerprint, split=split)
         images = self._features(examples, pixels, split) or pixels(examples)
         if examples and not images.examples:
             first = next(iter(images.unreadable.values()))
@@ -133,7 +133,8 @@ class CaptionData(LightningDataModule):
         if self.encoder is None:
             return None
         try:
-            return features.open_features(examples, pixels, self.encoder, self.fingerprint, split)
+            images = keys.Images.of(self.fingerprint, self.processor)
+            return features.open_features(examples, pixels, self.encoder, images, split)
         except NoSpace as error:
             log.warning("features are computed anew in each epoch: %s", error)
             return None

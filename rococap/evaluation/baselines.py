@@ -10,133 +10,150 @@ All but the last are the same for every run of a sweep with the same data and ba
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from statistics import mode
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from torch import Tensor
 from torch.nn import functional
 
-from rococap.config import build
 from rococap.data.datamodule import CaptionData
-from rococap.data.kept.folders import cache_folder, write_whole, writing
-from rococap.evaluation.split_scores import score_predictions
+from rococap.data.kept import keys
+from rococap.data.kept.files import write_whole
+from rococap.data.kept.folders import REMEDY, cache_folder, writing
+from rococap.evaluation.split_scores import score_predictions, signatures
 from rococap.metrics.base import Metric
 from rococap.models.base import Captioner
 from rococap.recipe.captioning import captioning, encoding
 from rococap.recipe.parts import build_captioner
+from rococap.recipe.recipe import Recipe
 from rococap.runs.predictions import PredictionWriter, read_predictions
 from rococap.runs.results import Row, read_results, write_results
 from rococap.types import Example, Prediction, Split
 
 log = logging.getLogger(__name__)
 
-FORMAT = "2"  # of what is kept; another number leaves older ones aside
 MEAN = "mean_feature.npy"
 _BATCH = 64
 
 
-def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> list[Row]:
+def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, recipe: Recipe) -> list[Row]:
     """Scores of all other systems on a split, without blind scores; none where it has no captions.
 
     Args:
         captioner: the trained one, for the prior.
     """
-    metrics: dict[str, Metric] = build(cfg.metrics)
     examples = data.examples(split)
-    if not metrics or not any(example.captions for example in examples):
+    if not recipe.metrics or not any(example.captions for example in examples):
         return []
-    digest = hashlib.sha256(_key(captioner, data, cfg).encode()).hexdigest()
-    folder = cache_folder("baselines", digest[:16], split)
-    scorers = hashlib.sha256(OmegaConf.to_yaml(cfg.metrics, resolve=True).encode()).hexdigest()[:8]
-    kept = folder / f"scores-{scorers}.csv"
-    with writing(folder):  # a second run that needs the same waits for it here
-        systems = _systems(captioner, data, split, folder, cfg)
-        if not kept.is_file():
-            write_results(
-                kept, [row for name, captions in systems.items() for row in _score(metrics, captions, split, name)]
-            )
-        rows = read_results(kept)
+    known = _Known(captioner, data, split, recipe)
+    with writing(known.folder):  # a second run that needs the same waits for it here
+        rows = known.rows()
     if captioner.tower_trains:
         log.info("no prior: the vision tower trains, and each run would have to encode all images again")
         return rows
-    mean = torch.from_numpy(np.load(folder / MEAN))
-    said = captioning(captioner, cfg)(mean[None])[0]
-    return rows + _score(metrics, _constant(examples, said), split, "prior")
+    mean = torch.from_numpy(np.load(known.folder / MEAN))
+    said = captioning(captioner, recipe)(mean[None])[0]
+    return rows + _score(recipe.metrics, _constant(examples, said), split, "prior")
 
 
-def _key(captioner: Captioner, data: CaptionData, cfg: DictConfig) -> str:
-    chosen = {name: cfg.data[name] for name in ("fraction", "subset_seed", "drop_leaks", "val_images", "max_tokens")}
-    parts = OmegaConf.to_container(OmegaConf.masked_copy(cfg, ["model", "precision", "decoding"]), resolve=True)
-    base = build_captioner(cfg) if captioner.tower_trains else captioner  # a tower that has trained is this run's alone
-    return json.dumps([FORMAT, data.fingerprint, base.tower_digest(), chosen, parts, cfg.trainer.accelerator])
+@dataclass(frozen=True)
+class _Known:
+    """The systems that no run changes, for a captioner whose run they are held against."""
+
+    captioner: Captioner
+    data: CaptionData
+    split: Split
+    recipe: Recipe
+
+    @cached_property
+    def base(self) -> Captioner:
+        """A captioner whose vision tower is as it was before adaptation; it may be the trained one."""
+        return build_captioner(self.recipe) if self.captioner.tower_trains else self.captioner
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where they are kept."""
+        groups = ("model", "precision", "decoding")
+        key = keys.Captions(
+            dataset=self.data.fingerprint,
+            chosen=self.recipe.chosen_examples,
+            weights=self.base.tower_digest(),
+            encoding=self.base.encoding,
+            model={group: self.recipe.settings[group] for group in groups},
+            arithmetic=self.recipe.arithmetic,
+            device=self.recipe.device,
+        )
+        return cache_folder("baselines", key.folder, self.split)
+
+    def rows(self) -> list[Row]:
+        """Their scores; for the holder of the folder's lock. Captions are kept whatever scores them."""
+        systems, metrics = self._systems(), self.recipe.metrics
+        key = keys.Scores({name: _joined(signatures(metrics, each, self.split)) for name, each in systems.items()})
+        kept = self.folder / f"scores-{key.digest()}.csv"
+        if not kept.is_file():
+            scored = (_score(metrics, captions, self.split, name) for name, captions in systems.items())
+            write_results(kept, [row for rows in scored for row in rows])
+        return read_results(kept)
+
+    def _systems(self) -> dict[str, list[Prediction]]:
+        """Captions of base, common and nearest, and beside them the mean feature; what is kept is read."""
+        makers = {"base": self._base, "common": self._common, "nearest": self._nearest}
+        if self.captioner.new:
+            del makers["base"]
+        for name, make in makers.items():
+            if not (self.folder / f"{name}.jsonl").is_file():
+                with PredictionWriter(self.folder / f"{name}.jsonl") as file:
+                    for prediction in make():
+                        file.write(prediction)
+        return {name: read_predictions(self.folder / f"{name}.jsonl") for name in makers}
+
+    def _base(self) -> Iterator[Prediction]:
+        base = build_captioner(self.recipe)
+        encode, caption = encoding(base, self.recipe), captioning(base, self.recipe)
+        loader = self.data.loader(self.split, self.recipe.decoding.batch_size)
+        captions: list[str] = []
+        for batch in track(loader, description=f"Captioning {self.split} before adaptation", total=len(loader)):
+            # Kept features are of a tower that does not train; pixels may belong to one that did.
+            captions += caption(encode(batch.pixel_values) if batch.features is None else batch.features)
+        yield from _said(self.data.examples(self.split), captions)
+
+    def _common(self) -> Iterator[Prediction]:
+        common = mode(example.captions[0] for example in self.data.examples("train"))
+        yield from _constant(self.data.examples(self.split), common)
+
+    def _nearest(self) -> Iterator[Prediction]:
+        train, mean = self._features("train")
+        asked, _ = self._features(self.split)
+        # Beside the captions, since the training images are read once.
+        write_whole(self.folder / MEAN, lambda file: np.save(file, mean.numpy()), REMEDY)
+        captions = [example.captions[0] for example in self.data.examples("train")]
+        nearest = torch.cat([(rows @ train.T).argmax(dim=1) for rows in torch.split(asked, 1024)])  # [images]
+        yield from _said(self.data.examples(self.split), [captions[index] for index in nearest.tolist()])
+
+    def _features(self, split: Split) -> tuple[Tensor, Tensor]:
+        """Directions of a split's features, each averaged over positions, [images, width]; and their mean.
+
+        On the CPU, in the order of the examples; the mean is [positions, width].
+        """
+        encode, loader = encoding(self.base, self.recipe), self.data.loader(split, _BATCH)
+        directions, total = [], torch.zeros((), dtype=torch.float64)
+        for batch in track(loader, description=f"Reading the features of {split}", total=len(loader)):
+            features = (encode(batch.pixel_values) if batch.features is None else batch.features).float()
+            directions.append(functional.normalize(features.mean(dim=1), dim=-1).cpu())
+            total = total + features.double().sum(dim=0).cpu()
+        found = torch.cat(directions)
+        return found, (total / len(found)).float()
 
 
-def _systems(
-    captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig
-) -> dict[str, list[Prediction]]:
-    """Captions of base, common and nearest, and beside them the mean feature; what is kept is read."""
-    makers = {"base": _base, "common": _common, "nearest": _nearest}
-    if captioner.new:
-        del makers["base"]
-    for name, make in makers.items():
-        if not (folder / f"{name}.jsonl").is_file():
-            with PredictionWriter(unfinished := folder / f"{name}.tmp") as file:
-                for prediction in make(captioner, data, split, folder, cfg):
-                    file.write(prediction)
-            unfinished.replace(folder / f"{name}.jsonl")
-    return {name: read_predictions(folder / f"{name}.jsonl") for name in makers}
-
-
-def _base(captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig) -> Iterator[Prediction]:
-    base = build_captioner(cfg)
-    encode, caption = encoding(base, cfg), captioning(base, cfg)
-    loader = data.loader(split, cfg.decoding.batch_size)
-    captions: list[str] = []
-    for batch in track(loader, description=f"Captioning {split} before adaptation", total=len(loader)):
-        # Kept features are of a tower that does not train; pixels may belong to one that did.
-        captions += caption(encode(batch.pixel_values) if batch.features is None else batch.features)
-    yield from _said(data.examples(split), captions)
-
-
-def _common(
-    captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig
-) -> Iterator[Prediction]:
-    yield from _constant(data.examples(split), mode(example.captions[0] for example in data.examples("train")))
-
-
-def _nearest(
-    captioner: Captioner, data: CaptionData, split: Split, folder: Path, cfg: DictConfig
-) -> Iterator[Prediction]:
-    base = build_captioner(cfg) if captioner.tower_trains else captioner
-    train, mean = _features(base, data, "train", cfg)
-    asked, _ = _features(base, data, split, cfg)
-    write_whole(folder / MEAN, lambda stream: np.save(stream, mean.numpy()))  # the training images are read once
-    captions = [example.captions[0] for example in data.examples("train")]
-    nearest = torch.cat([(rows @ train.T).argmax(dim=1) for rows in torch.split(asked, 1024)])  # [images]
-    yield from _said(data.examples(split), [captions[index] for index in nearest.tolist()])
-
-
-def _features(captioner: Captioner, data: CaptionData, split: Split, cfg: DictConfig) -> tuple[Tensor, Tensor]:
-    """Directions of a split's features, each averaged over positions, [images, width]; and their mean.
-
-    On the CPU, in the order of the examples; the mean is [positions, width].
-    """
-    encode, loader = encoding(captioner, cfg), data.loader(split, _BATCH)
-    directions, sums = [], []
-    for batch in track(loader, description=f"Reading the features of {split}", total=len(loader)):
-        features = (encode(batch.pixel_values) if batch.features is None else batch.features).float()
-        directions.append(functional.normalize(features.mean(dim=1), dim=-1).cpu())
-        sums.append(features.double().sum(dim=0).cpu())
-    found = torch.cat(directions)
-    return found, (torch.stack(sums).sum(dim=0) / len(found)).float()
+def _joined(signed: Mapping[str, str]) -> str:
+    return "\n".join(f"{metric} {signature}" for metric, signature in signed.items())
 
 
 def _constant(examples: Sequence[Example], caption: str) -> list[Prediction]:

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from omegaconf import DictConfig
 from rich.progress import track
 
-from rococap.config import build
 from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.evaluation.baselines import baseline_rows
 from rococap.evaluation.split_scores import score_predictions
 from rococap.evaluation.sufficient_statistics import keep
 from rococap.metrics.base import Metric
 from rococap.metrics.guards import Watch
+from rococap.metrics.measure import ready, score
 from rococap.models.base import Captioner
 from rococap.recipe.captioning import captioning, encoding
 from rococap.recipe.parts import best_captioner, build_data
+from rococap.recipe.recipe import Recipe
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import hold_run
 from rococap.runs.predictions import PredictionWriter, read_predictions
@@ -47,12 +47,12 @@ def evaluate(run: Path, split: Split, report: Report | None = None) -> list[Row]
         UserError: the folder is no run's, or has no checkpoint yet, or another process runs there.
     """
     folder = RunFolder(run)
-    cfg = folder.config
+    recipe = Recipe.of_run(folder)
     hold_run(run)  # both would write run.json
-    captioner = best_captioner(folder)
-    data = build_data(cfg, build(cfg.data.source), captioner)
-    caption_split(captioner, data, split, folder, cfg)
-    rows = score_split(captioner, data, split, folder, cfg)
+    captioner = best_captioner(folder, recipe)
+    data = build_data(recipe, captioner)
+    caption_split(captioner, data, split, folder, recipe)
+    rows = score_split(captioner, data, split, folder, recipe)
     if report is not None:
         report(folder, split, data.examples(split), captioner)
     return rows
@@ -65,9 +65,9 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
         UserError: the folder is no run's, or has no checkpoint yet.
     """
     folder = RunFolder(run)
-    cfg = folder.config
-    captioner = best_captioner(folder)
-    encode, caption = encoding(captioner, cfg), captioning(captioner, cfg)
+    recipe = Recipe.of_run(folder)
+    captioner = best_captioner(folder, recipe)
+    encode, caption = encoding(captioner, recipe), captioning(captioner, recipe)
     for image in images:
         try:
             pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image))))
@@ -77,11 +77,11 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
             yield image, caption(encode(pixels[None]))[0]
 
 
-def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> None:
+def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> None:
     """Write `predictions/<split>.jsonl`, batch by batch."""
-    encode, caption = encoding(captioner, cfg), captioning(captioner, cfg)
+    encode, caption = encoding(captioner, recipe), captioning(captioner, recipe)
     examples = {example.id: example for example in data.examples(split)}
-    loader = data.loader(split, cfg.decoding.batch_size)
+    loader = data.loader(split, recipe.decoding.batch_size)
     with PredictionWriter(folder.path / "predictions" / f"{split}.jsonl") as file:
         for batch in track(loader, description=f"Captioning {split} ({len(examples):,} images)", total=len(loader)):
             features = encode(batch.pixel_values) if batch.features is None else batch.features
@@ -90,11 +90,11 @@ def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder:
                 file.write(Prediction(e.id, text, e.captions, e.concepts, e.attribution))
 
 
-def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, cfg: DictConfig) -> list[Row]:
+def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> list[Row]:
     """Score what `caption_split` wrote, into evaluation_results.csv and scores/; gives no row without references."""
-    metrics: dict[str, Metric] = build(cfg.metrics)
+    metrics = recipe.metrics
     predictions = read_predictions(folder.path / "predictions" / f"{split}.jsonl")
-    guards = watch(captioner, folder)([p.prediction for p in predictions], [p.references for p in predictions])
+    guards = watch(captioner, folder, recipe)([p.prediction for p in predictions], [p.references for p in predictions])
     folder.note(guards={**folder.state.get("guards", {}), split: [asdict(guard) for guard in guards]})
     if not metrics or not any(p.references for p in predictions):
         why = "the split has no captions" if metrics else "metrics=[]"
@@ -102,7 +102,7 @@ def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: R
         return []
     scored = score_predictions(metrics, predictions, split)
     rows = scored.rows() + scored.slice_rows()
-    rows += baseline_rows(captioner, data, split, cfg) if cfg.baselines else []
+    rows += baseline_rows(captioner, data, split, recipe) if recipe.baselines else []
     write_per_sample(folder.path, split, [p.id for p in predictions], scored.per_sample())
     keep(folder.path, split, {key: statistics[0] for key, statistics in scored.statistics.items()})
     file = folder.path / FILE
@@ -111,9 +111,9 @@ def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: R
     return rows
 
 
-def watch(captioner: Captioner, folder: RunFolder) -> Watch:
+def watch(captioner: Captioner, folder: RunFolder, recipe: Recipe) -> Watch:
     """The guards of a run's captions."""
-    limit = folder.config.decoding.max_new_tokens
+    limit = recipe.decoding.max_new_tokens
     return Watch(
         length=lambda text: len(captioner.processor.tokens(text, limit)[0]),
         limit=limit,
@@ -126,23 +126,20 @@ def watched(scorer: Scorer | None, watch: Watch) -> Scorer | None:
     if scorer is None:
         return None
 
-    def score(captions: Sequence[str], examples: Sequence[Example]) -> dict[str, float]:
+    def watched_score(captions: Sequence[str], examples: Sequence[Example]) -> dict[str, float]:
         guards = watch(captions, [example.captions for example in examples])
         for guard in guards:
             if guard.warning:
                 log.warning("%s", guard.warning)
         return {**scorer(captions, examples), **{guard.name: guard.value for guard in guards}}
 
-    return score
+    return watched_score
 
 
-def scorer(cfg: DictConfig) -> Scorer | None:
-    """The recipe's metrics as one function of captions and their examples; None without metrics."""
-    if not cfg.metrics:
+def scorer(metrics: Mapping[str, Metric]) -> Scorer | None:
+    """Metrics as one function of captions and their examples; None without metrics. Raises UserError as `ready`."""
+    if not metrics:
         return None
-    from rococap.metrics.measure import ready, score
-
-    metrics: dict[str, Metric] = build(cfg.metrics)
     ready(metrics)
     return lambda captions, examples: (
         score(metrics, captions, [e.captions for e in examples], [e.concepts for e in examples]).corpus

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from rococap.data.licences import licences
 from rococap.metrics.base import IntArray
 from rococap.types import Prediction
 
@@ -35,7 +36,6 @@ REGIONS = {
     "C0023216": "lower extremity",
 }
 WORDS = (10, 20, 40)  # the longest caption of each part but the last
-_LICENCE = re.compile(r"\bCC(?:0| BY(?:-NC)?(?:-SA|-ND)?)\b")
 
 
 def slices(predictions: Sequence[Prediction]) -> dict[str, IntArray]:
@@ -65,8 +65,8 @@ def _names(prediction: Prediction) -> Iterator[str]:
     yield from (f"region={name}" for cui, name in REGIONS.items() if cui in manual)
     if prediction.references:
         yield f"words={_length(len(prediction.references[0].split()))}"
-    if licences := dict.fromkeys(_LICENCE.findall(prediction.attribution)):
-        yield f"licence={' or '.join(licences)}"
+    if named := licences(prediction.attribution):
+        yield f"licence={' or '.join(named)}"
     if source := re.sub(r"[\d\W_]+$", "", prediction.id):
         yield f"source={source}"
 

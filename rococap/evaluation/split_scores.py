@@ -53,13 +53,19 @@ class Scored:
 
     def _rows(self, part: str, images: IntArray, measured: Mapping[str, FloatArray]) -> Iterator[Row]:
         chosen = [self.predictions[image] for image in images]
-        ids = [prediction.id for prediction in chosen]
+        signed = signatures({key: self.metrics[key] for key in measured}, chosen, self.split, len(self.predictions))
         for key, statistics in measured.items():
-            metric = self.metrics[key]
-            truths = [_truth(metric, prediction) for prediction in chosen]
-            signed = signature(metric, self.split, ids, truths, len(self.predictions))
-            for estimate in _estimates(metric, statistics[:, images]):
-                yield Row(self.split, self.system, part, *estimate, len(ids), signed)
+            for estimate in _estimates(self.metrics[key], statistics[:, images]):
+                yield Row(self.split, self.system, part, *estimate, len(chosen), signed[key])
+
+
+def signatures(
+    metrics: Mapping[str, Metric], predictions: Sequence[Prediction], split: str, scored: int | None = None
+) -> dict[str, str]:
+    """How each metric's scores of some predictions are made, by its key; see `signature`."""
+    ids = [prediction.id for prediction in predictions]
+    truths = {key: [_truth(metric, prediction) for prediction in predictions] for key, metric in metrics.items()}
+    return {key: signature(metric, split, ids, truths[key], scored) for key, metric in metrics.items()}
 
 
 def score_predictions(

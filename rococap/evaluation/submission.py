@@ -10,9 +10,9 @@ import csv
 import io
 import zipfile
 from collections.abc import Container, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from rococap.data.kept.files import write_whole
 from rococap.data.tables import ByName, bare_id, read_table
 from rococap.metrics.text import one_line
 from rococap.types import UserError
@@ -64,24 +64,25 @@ def write_submission(path: Path, captions: Mapping[str, str]) -> None:
     for name, caption in captions.items():
         quoted = caption.replace('"', '""')
         text.write(f'{name},"{quoted}"\n')  # all captions between quotation marks, as the site advises
-    temporary = path.with_name(path.name + ".new")
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(FILE, text.getvalue().encode())
+    _verify(path, zipped, list(captions))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(FILE, text.getvalue().encode())
-        verify(temporary, list(captions))
-        temporary.replace(path)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}).") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    write_whole(path, zipped.getvalue())
 
 
 def verify(path: Path, ids: Sequence[str]) -> None:
     """Raise UserError, naming the line, where the site would refuse a zip for these official ids."""
+    _verify(path, path, ids)
+
+
+def _verify(path: Path, archived: Path | io.BytesIO, ids: Sequence[str]) -> None:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(archived) as archive:
             names = archive.namelist()
             content = archive.read(FILE) if names == [FILE] else b""
     except (zipfile.BadZipFile, OSError) as error:

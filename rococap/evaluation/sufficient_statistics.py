@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from rococap.data.kept.files import write_whole
 from rococap.evaluation.split_scores import score_predictions
 from rococap.metrics.base import FloatArray, Metric
 from rococap.runs.predictions import read_predictions
-from rococap.types import Split
+from rococap.types import Split, UserError
 
 log = logging.getLogger(__name__)
 _OF = "predictions_sha256"
@@ -31,8 +32,8 @@ def statistics(run: Path, split: Split, metrics: Mapping[str, Metric]) -> dict[s
         found |= {key: values[0] for key, values in counted.statistics.items()}
         try:
             keep(run, split, found)
-        except OSError as error:
-            log.info("%s: statistics are not kept (%s)", run, error.strerror)
+        except (OSError, UserError) as error:
+            log.info("%s: statistics are not kept (%s)", run, error)
     return {key: found[key] for key in metrics}
 
 
@@ -40,11 +41,8 @@ def keep(run: Path, split: Split, found: Mapping[str, FloatArray]) -> None:
     """Write the file, or leave what was there; statistics `[images, k]` by the metric's key."""
     path = _path(run, split)
     path.parent.mkdir(exist_ok=True)
-    temporary = path.with_suffix(".new")
     arrays: dict[str, Any] = {_OF: np.array(_digest(run, split)), **found}
-    with temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
-    temporary.replace(path)
+    write_whole(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def _kept(run: Path, split: Split) -> dict[str, FloatArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rococap.runs.folder import RunFolder
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import TensorBoardLogger
 
 
-def tensorboard_logger(folder: RunFolder, recipe: dict[str, Any]) -> TensorBoardLogger:
+def tensorboard_logger(folder: RunFolder, recipe: Mapping[str, Any]) -> TensorBoardLogger:
     """TensorBoard, its files in `tensorboard/` of the run folder.
 
     Raises:

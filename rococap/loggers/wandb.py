@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def wandb_logger(
     folder: RunFolder,
-    recipe: dict[str, Any],
+    recipe: Mapping[str, Any],
     *,
     project: str,
     mode: Literal["auto", "online", "offline"],
@@ -62,7 +63,7 @@ def wandb_logger(
         project=project,
         save_dir=str(folder.path),
         mode=mode,
-        config=recipe,
+        config=dict(recipe),
         job_type="train",
         settings=wandb.Settings(
             silent=True,
@@ -75,7 +76,7 @@ def wandb_logger(
     )
 
 
-def _place(folder: RunFolder, recipe: dict[str, Any]) -> dict[str, Any]:
+def _place(folder: RunFolder, recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Where the run stands on the dashboard: a sweep's job is named by what differs, as its folder is."""
     hydra = HydraConfig.get()
     tags = [str(hydra.runtime.choices[group]) for group in ("data", "model")]

@@ -43,8 +43,11 @@ class Captioner(nn.Module, ABC):
 
     @property
     @abstractmethod
-    def encoding(self) -> str:
-        """What `encode` does, apart from the tower's weights: architecture, normalising, layout of the positions."""
+    def encoding(self) -> dict[str, Any]:
+        """What `encode` does, apart from the tower's weights: architecture, normalising, layout of the positions.
+
+        Plain values by name; with the weights, all that an image's features hang on.
+        """
 
     @property
     @abstractmethod
@@ -52,8 +55,8 @@ class Captioner(nn.Module, ABC):
         """Positions and width of an image's features."""
 
     def tower_digest(self) -> str:
-        """Hex digest of all that an image's features hang on; equal digests, equal features."""
-        digest = hashlib.sha256(self.encoding.encode())
+        """Hex digest of the vision tower's weights."""
+        digest = hashlib.sha256()
         for name, tensor in self.tower.state_dict().items():
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)

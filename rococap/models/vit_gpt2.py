@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -159,9 +161,10 @@ class ViTGPT2(Captioner):
         return encoder
 
     @property
-    def encoding(self) -> str:
-        config = self.model.config.encoder.to_json_string(use_diff=False)
-        return f"{config} {self.settings.scale} {self.settings.mean} {self.settings.std} {self.pooled_side}"
+    def encoding(self) -> dict[str, Any]:
+        config = json.loads(self.model.config.encoder.to_json_string(use_diff=False))
+        normalising = {"scale": self.settings.scale, "mean": self.settings.mean, "std": self.settings.std}
+        return {"config": config, **normalising, "side": self.pooled_side}
 
     @property
     def features_shape(self) -> tuple[int, int]:

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from omegaconf import DictConfig
 from torch import Tensor
 
-from rococap.config import build
 from rococap.models.base import Captioner
-from rococap.recipe.precision import Precision, device_type
+from rococap.recipe.recipe import Recipe
 
 
-def encoding(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], Tensor]:
+def encoding(captioner: Captioner, recipe: Recipe) -> Callable[[Tensor], Tensor]:
     """From `uint8 [batch, 3, height, width]` to features, on the recipe's device and in its precision."""
-    device = device_type(cfg.trainer.accelerator)
-    precision: Precision = build(cfg.precision)
+    device, precision = recipe.device, recipe.precision
 
     def encode(pixel_values: Tensor) -> Tensor:
         captioner.to(device).eval()
@@ -26,19 +23,13 @@ def encoding(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], Tensor
     return encode
 
 
-def captioning(captioner: Captioner, cfg: DictConfig) -> Callable[[Tensor], list[str]]:
+def captioning(captioner: Captioner, recipe: Recipe) -> Callable[[Tensor], list[str]]:
     """From features to captions, on the recipe's device, in its precision and by its decoding."""
-    device = device_type(cfg.trainer.accelerator)
-    precision: Precision = build(cfg.precision)
+    device, precision = recipe.device, recipe.precision
 
     def caption(features: Tensor) -> list[str]:
         captioner.to(device).eval()
         with torch.inference_mode(), precision.autocast(device):
-            return captioner.generate(features.to(device).float(), **decoding(cfg))
+            return captioner.generate(features.to(device).float(), **recipe.decoding.options)
 
     return caption
-
-
-def decoding(cfg: DictConfig) -> dict[str, int]:
-    """The recipe's arguments of `Captioner.generate`."""
-    return {"max_new_tokens": cfg.decoding.max_new_tokens, "num_beams": cfg.decoding.num_beams}

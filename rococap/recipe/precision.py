@@ -18,6 +18,9 @@ from transformers.pytorch_utils import Conv1D
 
 from rococap.types import UserError
 
+Device = Literal["cpu", "cuda", "mps"]
+Arithmetic = Literal["fp32", "fp16", "bf16"]
+
 _LIGHTNING: dict[str, Literal["32-true", "16-mixed", "bf16-mixed"]] = {
     "fp32": "32-true",
     "fp16": "16-mixed",
@@ -64,7 +67,7 @@ class Precision:
     compute: Literal["auto", "fp32", "fp16", "bf16"]
     weights: Literal["fp32", "int8", "nf4"]
 
-    def on(self, device: str) -> str:
+    def on(self, device: str) -> Arithmetic:
         """fp32, fp16 or bf16, as it will run on "cpu", "cuda" or "mps".
 
         Raises:
@@ -136,7 +139,7 @@ def quantise(network: PreTrainedModel, weights: str, compute: torch.dtype, keep:
     network.is_loaded_in_8bit, network.is_loaded_in_4bit = weights == "int8", weights == "nf4"  # for PEFT
 
 
-def device_type(accelerator: str) -> Literal["cpu", "cuda", "mps"]:
+def device_type(accelerator: str) -> Device:
     """The kind of device that trainer.accelerator stands for on this machine.
 
     Raises:

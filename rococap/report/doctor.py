@@ -12,7 +12,7 @@ from plotly.graph_objects import Bar, Figure
 from rococap.data.doctor.examination import Examination
 from rococap.data.doctor.leaks import Copies
 from rococap.data.image import read
-from rococap.report.doctor_summary import findings, licences, overview
+from rococap.report.doctor_summary import count_licences, findings, overview
 from rococap.report.page import chart, html_table, page, picture
 from rococap.types import Example, Split
 
@@ -49,7 +49,7 @@ def _sections(examination: Examination) -> Iterator[tuple[str, Markup]]:
     yield "Captions", _captions(examination)
     yield "Images", _images(examination)
     yield "Concepts", _concepts(examination)
-    named = [licences(e.examples) for e in examination.splits.values()]
+    named = [count_licences(e.examples) for e in examination.splits.values()]
     yield "Licences", _counts("licence", list(examination.splits), named)
 
 

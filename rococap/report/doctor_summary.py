@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ import numpy as np
 
 from rococap.data.doctor.examination import Examination, Examined
 from rococap.data.doctor.leaks import leaked
+from rococap.data.licences import licences
 from rococap.types import Example, Split
 
-LICENCE = re.compile(r"CC0|CC[ -]BY(?:-(?:NC|ND|SA))*", re.IGNORECASE)
 LEAKS: tuple[tuple[Split, Split], ...] = (("train", "test"), ("train", "valid"), ("valid", "test"))
 
 
@@ -67,15 +66,14 @@ def overview(examination: Examination) -> tuple[list[str], list[list[str]]]:
         ["stored as", *(_most(_modes(e)) for e in splits)],
         ["with colours", *(_share(int(e.looks.rows["coloured"].sum()), len(e.looks.ids)) for e in splits)],
         ["with concepts", *(_share(sum(bool(x.concepts) for x in e.examples), len(e.examples)) for e in splits)],
-        ["licences", *(_most(licences(e.examples)) for e in splits)],
+        ["licences", *(_most(count_licences(e.examples)) for e in splits)],
     ]
     return ["", *examination.splits], rows
 
 
-def licences(examples: Sequence[Example]) -> Counter[str]:
-    """How often each is named; "none named" where no Creative Commons licence is."""
-    found = (LICENCE.search(example.attribution) for example in examples)
-    return Counter(match[0].upper().replace("CC-", "CC ") if match else "none named" for match in found)
+def count_licences(examples: Sequence[Example]) -> Counter[str]:
+    """How often each is named, or several together; "none named" where no Creative Commons licence is."""
+    return Counter(" or ".join(licences(example.attribution)) or "none named" for example in examples)
 
 
 def spread(lengths: np.ndarray) -> str:
@@ -120,7 +118,7 @@ def _split(examined: Examined) -> dict[str, Any]:
         "coloured": int(rows["coloured"].sum()),
         "with_concepts": sum(bool(example.concepts) for example in examined.examples),
         "concepts": dict(cuis.most_common()),
-        "licences": licences(examined.examples),
+        "licences": count_licences(examined.examples),
     }
 
 

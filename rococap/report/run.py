@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from rococap.data.kept.files import write_whole
 from rococap.evaluation.slices import LEAST, slices
 from rococap.models.base import Captioner
 from rococap.report.attention import attention, can_attend
@@ -57,7 +58,7 @@ def report(
     scores = read_per_sample(folder.path / per_sample_file(split)) if rows else {}
     shown = [Shown(images[p.id], p, scores.get(p.id, {})) for p in predictions]
     content = page(str(folder.config.name), lead, _sections(folder, split, rows, shown, captioner))
-    path.write_text(content, encoding="utf-8")
+    write_whole(path, content)
     return {"report": path, **({"samples": _samples(folder, shown[:_SAMPLES])} if split == "test" else {})}
 
 

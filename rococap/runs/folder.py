@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from rococap.data.kept.files import write_whole
 from rococap.runs.locks import is_held, is_helper
 from rococap.runs.monitor import sign
+from rococap.runs.results import write_table
 from rococap.types import UserError
 
 
@@ -77,12 +78,12 @@ class RunFolder:
     def write_recipe(self, config: DictConfig) -> None:
         """Write config.yaml, resolved."""
         resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
-        _replace(self.path / "config.yaml", OmegaConf.to_yaml(resolved))
+        write_whole(self.path / "config.yaml", OmegaConf.to_yaml(resolved))
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a file whole or not at all; of several processes that train a run the first one writes."""
         if not is_helper():
-            _replace(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+            write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name
@@ -144,18 +145,5 @@ class RunFolder:
         """Put an epoch's row into metrics.csv; rows that a resumed run repeats give way to it."""
         rows: list[dict[str, Any]] = [r for r in self.metrics() if int(r["epoch"]) < epoch]
         rows.append({"epoch": epoch, **row})
-        lines = [header := list(dict.fromkeys(key for r in rows for key in r))]
-        lines += [[r.get(key, "") for key in header] for r in rows]
-        temporary = self.path / "metrics.csv.new"
-        with temporary.open("w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows(lines)
-        temporary.replace(self.path / "metrics.csv")
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f"{path.name}.new")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+        header = list(dict.fromkeys(key for r in rows for key in r))
+        write_table(self.path / "metrics.csv", header, ([r.get(key, "") for key in header] for r in rows))

@@ -7,15 +7,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from rococap.data.kept.files import whole_file
 from rococap.types import Concept, Prediction, UserError
 
 
 class PredictionWriter:
-    """A new predictions file: `with PredictionWriter(path) as file: file.write(prediction)`."""
+    """A new predictions file: `with PredictionWriter(path) as file: file.write(prediction)`.
+
+    Until the block has ended well it is called `NAME.tmp`, and older predictions of that name stay.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", encoding="ascii")
+        self._whole = whole_file(path)
 
     def write(self, prediction: Prediction) -> None:
         """Add a line and flush it."""
@@ -28,16 +32,17 @@ class PredictionWriter:
             **({"attribution": prediction.attribution} if prediction.attribution else {}),
         }
         # ASCII: no character of a caption can end a line early in any reader.
-        self._file.write(json.dumps(record) + "\n")
+        self._file.write(f"{json.dumps(record)}\n".encode("ascii"))
         self._file.flush()
 
     def __enter__(self) -> Self:
+        self._file = self._whole.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        self._whole.__exit__(kind, error, trace)
 
 
 def read_predictions(path: Path) -> list[Prediction]:

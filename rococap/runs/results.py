@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from rococap.data.kept.files import write_whole
 from rococap.metrics.base import FloatArray
 from rococap.types import UserError
 
@@ -40,7 +42,7 @@ class Row:
 
 def write_results(path: Path, rows: Sequence[Row]) -> None:
     """Write all rows, or leave what was there."""
-    _write(path, [field.name for field in fields(Row)], (astuple(row) for row in rows))
+    write_table(path, [field.name for field in fields(Row)], (astuple(row) for row in rows))
 
 
 def write_per_sample(folder: Path, split: str, ids: Sequence[str], scores: Mapping[str, FloatArray]) -> None:
@@ -52,7 +54,7 @@ def write_per_sample(folder: Path, split: str, ids: Sequence[str], scores: Mappi
     path = folder / per_sample_file(split)
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = [values.tolist() for values in scores.values()]
-    _write(path, ["id", *scores], zip(ids, *columns, strict=True))
+    write_table(path, ["id", *scores], zip(ids, *columns, strict=True))
 
 
 def per_sample_file(split: str) -> str:
@@ -75,13 +77,13 @@ def read_per_sample(path: Path) -> dict[str, dict[str, float]]:
     return rows
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(rows)
-    temporary.replace(path)
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
+    """Write a CSV file, or leave what was there."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_whole(path, text.getvalue())
 
 
 def read_results(path: Path) -> list[Row]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from rococap.data.kept.files import write_whole
 from rococap.sweeps.jobs import Job, Jobs
 from rococap.sweeps.summary import best
 
@@ -31,9 +32,7 @@ def write_best(path: Path, jobs: Sequence[Job], composed: Jobs) -> None:
         f"# The best of {len({job.folder for job in jobs})} trials, {said}. Run it:",
         f"#   {shlex.join(command)}",
     ]
-    temporary = file.with_suffix(".new")
-    temporary.write_text("\n".join(lines) + "\n" + OmegaConf.to_yaml(settings), encoding="utf-8")
-    temporary.replace(file)
+    write_whole(file, "\n".join(lines) + "\n" + OmegaConf.to_yaml(settings))
 
 
 def experiment(job: Job, composed: Jobs) -> tuple[DictConfig, list[str]]:

@@ -15,7 +15,6 @@ from pathlib import Path
 import filelock
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
 _LOOK_EVERY = 2.0  # seconds
@@ -23,12 +22,12 @@ _taken: list[str] = []  # the GPU that this process began with: CUDA keeps to it
 
 
 @contextmanager
-def gpu_of_job(cfg: DictConfig) -> Iterator[None]:
+def gpu_of_job(accelerator: str, devices: object) -> Iterator[None]:
     """Keep a job to one GPU that no other job has, or wait for one; to be entered before CUDA is.
 
     Nothing happens in a run by itself, for a job that asks for no GPU or for several, and where a launcher gave it one.
     """
-    alone = HydraConfig.get().mode != RunMode.MULTIRUN or cfg.trainer.accelerator == "cpu" or cfg.trainer.devices != 1
+    alone = HydraConfig.get().mode != RunMode.MULTIRUN or accelerator == "cpu" or devices != 1
     gpus = _taken or visible_gpus()
     if alone or (len(gpus) < 2 and not _taken):
         yield

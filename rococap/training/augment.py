@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -65,7 +66,7 @@ def none() -> None:
     """Images as they are."""
 
 
-def sheet(augment: Augment, pixel_values: Tensor, times: int) -> Image.Image:
+def sheet(augment: Callable[[Tensor], Tensor], pixel_values: Tensor, times: int) -> Image.Image:
     """What it does, to look at: each image of `uint8 [batch, 3, height, width]` in a row, then `times` draws of it."""
     with torch.random.fork_rng():
         columns = [pixel_values, *(augment(pixel_values) for _ in range(times))]

@@ -15,7 +15,6 @@ from torchmetrics import MeanMetric
 
 from rococap.models.audit import refuse_missing_gradients
 from rococap.models.base import Captioner, captioner_state, features_of
-from rococap.training.augment import Augment
 from rococap.training.optim import parameter_groups, set_mode
 from rococap.types import Batch, Example, Scorer
 
@@ -45,7 +44,7 @@ class CaptionModule(pl.LightningModule):
         scorer: Scorer | None,
         decoding: dict[str, int],
         seed: int,
-        augment: Augment | None = None,
+        augment: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.captioner = captioner

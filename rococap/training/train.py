@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Callable
 from statistics import mode
 
 import pytorch_lightning as pl
@@ -12,23 +13,23 @@ from hydra.core.hydra_config import HydraConfig
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from omegaconf import DictConfig
 from rich.console import Console
+from torch import Tensor
 
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
-from rococap.evaluation import evaluate as evaluation
+from rococap.evaluation import evaluate
 from rococap.loggers.finish import finish
 from rococap.models.audit import audit, audit_table
+from rococap.models.base import Captioner
 from rococap.models.export import export
-from rococap.recipe import parts as building
-from rococap.recipe.captioning import decoding
-from rococap.recipe.precision import device_type
+from rococap.recipe.parts import build_captioner, build_data, load_best
+from rococap.recipe.recipe import Recipe
 from rococap.runs.changes import conf_folder, write_environment
 from rococap.runs.environment import environment, peak_memory, reset_peak_memory
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import is_helper
-from rococap.runs.monitor import monitored
 from rococap.runs.session import Clock
-from rococap.training.augment import Augment, sheet
+from rococap.training.augment import sheet
 from rococap.training.callbacks import Records, checkpoints
 from rococap.training.module import CaptionModule
 from rococap.training.optim import refuse_paged
@@ -37,7 +38,7 @@ console = Console(quiet=is_helper())
 _SHOWN = 6  # images, and draws of each
 
 
-def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.Report) -> None:
+def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Report) -> None:
     """Train, caption and score by a composed recipe, or go on where the folder's run stopped.
 
     Args:
@@ -50,42 +51,39 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
     """
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
-    device = device_type(cfg.trainer.accelerator)
-    reset_peak_memory(device)
-    arithmetic = build(cfg.precision).lightning(device)
+    recipe = Recipe.of(cfg)
+    reset_peak_memory(recipe.device)
+    arithmetic = recipe.precision.lightning(recipe.device)
     optimizer = build(cfg.optimizer, _convert_="all")  # plain values: checkpoints hold them
-    refuse_paged(optimizer, device)
-    scorer = evaluation.scorer(cfg)
-    recipe = building.recipe(cfg)
-    loggers = [logger(folder, recipe) for logger in build(cfg.logger).values() if not is_helper()]
-    source = build(cfg.data.source)
-    source.examples("train")  # a missing dataset is said before a model is loaded
-    captioner = building.build_captioner(cfg)
-    building.set_up_training(captioner, cfg)
+    refuse_paged(optimizer, recipe.device)
+    scorer = evaluate.scorer(recipe.metrics)
+    loggers = [logger(folder, recipe.settings) for logger in build(cfg.logger).values() if not is_helper()]
+    recipe.source.examples("train")  # a missing dataset is said before a model is loaded
+    captioner = build_captioner(recipe)
+    set_up_training(captioner, activations=cfg.checkpoint_activations, compiled=cfg.compile)
     parts = audit(captioner)
-    data = building.build_data(cfg, source, captioner)
-    write_environment(folder, environment(conf_folder(HydraConfig.get()), device, arithmetic, data.fingerprint))
+    data = build_data(recipe, captioner)
+    facts = environment(conf_folder(HydraConfig.get()), recipe.device, arithmetic, data.fingerprint)
+    write_environment(folder, facts)
     data.examples("valid")  # images and tokens are made ready before anything runs
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(audit_table(parts))
     folder.note(trainable_parameters=sum(part.trainable for part in parts))
-    augment = build(cfg.augment)
-    if augment is not None:
-        _show(augment, data, folder)
-    monitor = monitored(cfg.monitor, cfg.metrics)
+    if recipe.augment is not None:
+        _show(recipe.augment, data, folder)
     module = CaptionModule(
         captioner,
         optimizer,
         build(cfg.scheduler),
-        evaluation.watched(scorer, evaluation.watch(captioner, folder)),
-        decoding(cfg),
-        cfg.seed,
-        augment,
+        evaluate.watched(scorer, evaluate.watch(captioner, folder, recipe)),
+        recipe.decoding.options,
+        recipe.seed,
+        recipe.augment,
     )
     trainer: pl.Trainer = build(
         cfg.trainer,
         precision=arithmetic,
-        callbacks=[*build(cfg.callbacks).values(), Records(folder, monitor, clock), checkpoints(folder)],
+        callbacks=[*build(cfg.callbacks).values(), Records(folder, recipe.monitor, clock), checkpoints(folder)],
         logger=loggers,
         plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [],  # the launcher requeues
         default_root_dir=str(folder.path),
@@ -98,23 +96,36 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluation.R
         trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
     if is_helper():
         sys.exit()  # captions and scores are the first process's
-    building.load_best(captioner, folder)
+    load_best(captioner, folder)
     export(captioner, folder.path)
     examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
     with clock.part("captioning"):
-        evaluation.caption_split(captioner, data, "test", folder, cfg)
+        evaluate.caption_split(captioner, data, "test", folder, recipe)
     with clock.part("scoring"):
-        rows = evaluation.score_split(captioner, data, "test", folder, cfg)
-    folder.note_peak(peak_memory(device))
+        rows = evaluate.score_split(captioner, data, "test", folder, recipe)
+    folder.note_peak(peak_memory(recipe.device))
     finish(trainer.loggers, rows, report(folder, "test", examples, captioner), examples, trainer.global_step)
 
 
-def _show(augment: Augment, data: CaptionData, folder: RunFolder) -> None:
+def _show(augment: Callable[[Tensor], Tensor], data: CaptionData, folder: RunFolder) -> None:
     """Write augment.png: what happens to the first training images."""
     images = data.dataset("train")
     first = images[list(range(min(_SHOWN, len(images.ids))))].pixel_values
     assert first is not None  # no features are kept of images that change
     sheet(augment, first, _SHOWN).save(folder.path / "augment.png")
+
+
+def set_up_training(captioner: Captioner, *, activations: bool, compiled: bool) -> None:
+    """What changes how a step is computed, and neither its result nor the names of weights.
+
+    Args:
+        activations: compute them again in the backward pass.
+        compiled: the loss by torch.compile; captions, whose length grows, are generated as they were.
+    """
+    if activations:
+        captioner.network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if compiled:
+        captioner.compile(dynamic=True)
 
 
 def _quiet() -> None:

@@ -5,9 +5,8 @@ from commands import CONF
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf, open_dict
 
-from rococap.checks.config import check, problems
+from rococap.checks.config import problems
 from rococap.config import untyped_root
-from rococap.types import UserError
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def wrong(cfg, **changes):
 
 
 def test_the_starting_recipe_is_right(recipe):
-    check(recipe)
+    assert problems(recipe) == []
 
 
 def test_everything_is_reported_at_once(recipe):
@@ -52,9 +51,6 @@ def test_everything_is_reported_at_once(recipe):
         "precision.compute": "must be auto or fp32 or fp16 or bf16, not 'fp8'",
         "model._target_": "rococap.models.vitgpt2.published: no 'vitgpt2' in rococap.models; did you mean vit_gpt2?",
     }
-    with pytest.raises(UserError) as error:
-        check(recipe)
-    assert len(str(error.value).splitlines()) == len(found)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +20,10 @@ from dirty import Copy, packed
 from PIL import Image
 from standin import Words, noises
 
-from rococap.data.doctor import look as looking
 from rococap.data.doctor.look import look
 from rococap.data.image import FileImage, UnreadableImage, ZipImage, read
 from rococap.data.kept import images as store
+from rococap.data.kept import keys
 from rococap.data.rocov2 import RocoV2
 from rococap.types import Example, UserError
 
@@ -167,7 +168,7 @@ def test_a_file_that_cannot_grow_is_told_in_one_line(cache):
     """A quota acts so; unlike a small disk, everyone can set one."""
     code = "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
     code += f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r});"
-    code += "from standin import Words, noises; from rococap.data import store;"
+    code += "from standin import Words, noises; from rococap.data.kept import images as store;"
     code += "from rococap.types import UserError; import rococap.data.kept.rows, torch;"
     code += "examples = noises(64);"
     code += "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
@@ -182,10 +183,10 @@ def test_a_file_that_cannot_grow_is_told_in_one_line(cache):
 
 def test_a_cache_of_an_older_version_is_left_aside(cache, monkeypatch):
     examples = noises(20)
-    for module, make in ((store, store.open_images), (looking, look)):
-        arguments = (examples, Words(), "key", "train") if module is store else (examples, "key", "train")
+    for kind, make in (("Images", partial(store.open_images, examples, Words())), ("Looks", partial(look, examples))):
+        arguments = ("key", "train")
         with monkeypatch.context() as patch:
-            patch.setattr(module, "FORMAT", "0")
+            patch.setitem(keys.FORMATS, kind, 0)
             make(*arguments)
         old = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
         make(*arguments)
@@ -200,8 +201,8 @@ LOOK = """
 import sys, time
 sys.path.insert(0, {here!r})
 from standin import noises
-from rococap.data import build
 from rococap.data.doctor import look
+from rococap.data.kept import rows as build
 
 quick = look._look
 

@@ -181,7 +181,7 @@ def test_no_readable_image_at_all_is_an_error(tmp_path):
 
 
 def test_features_take_the_place_of_pixels_unless_the_disk_is_too_small(tmp_path, monkeypatch, caplog):
-    mean = Encoder("mean", (1, 3), np.float16, lambda pixels: pixels.float().mean(dim=(2, 3))[:, None])
+    mean = Encoder("mean", {}, "fp32", (1, 3), np.float16, lambda pixels: pixels.float().mean(dim=(2, 3))[:, None])
     module = CaptionData(Drawn(tmp_path / "images"), Words(), **SETTINGS, encoder=mean)
     batch = next(iter(module.loader("test", 3)))
     assert batch.pixel_values is None and batch.features.tolist() == [[[i] * 3] for i in range(3)]

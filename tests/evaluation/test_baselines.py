@@ -1,6 +1,9 @@
 """What a score is held against is what it says, and is computed once."""
 
+from dataclasses import replace
+
 import hydra
+import numpy as np
 import pytest
 import torch
 from commands import ROOT
@@ -10,7 +13,9 @@ from rococap.config import register
 from rococap.data.kept.listing import caches, clear
 from rococap.data.phantom.source import Phantom
 from rococap.evaluation import baselines
+from rococap.metrics import signature
 from rococap.recipe.parts import build_captioner, build_data
+from rococap.recipe.recipe import Recipe
 from rococap.runs.predictions import read_predictions
 
 
@@ -34,9 +39,14 @@ def cfg(tmp_path, monkeypatch):
         return hydra.compose("train", words)
 
 
+def recipe_of(cfg):
+    return replace(Recipe.of(cfg), build_source=Leaked)
+
+
 def rows(cfg):
-    captioner = build_captioner(cfg)
-    return baselines.baseline_rows(captioner, build_data(cfg, Leaked(), captioner), "test", cfg)
+    recipe = recipe_of(cfg)
+    captioner = build_captioner(recipe)
+    return baselines.baseline_rows(captioner, build_data(recipe, captioner), "test", recipe)
 
 
 def test_each_system_says_what_it_stands_for_and_is_computed_once(cfg, tmp_path, monkeypatch):
@@ -53,10 +63,11 @@ def test_each_system_says_what_it_stands_for_and_is_computed_once(cfg, tmp_path,
     base = read_predictions(folder / "base.jsonl")
     assert [p.id for p in base] == [e.id for e in examples] and len({p.prediction for p in base}) > 1
 
-    adapted = build_captioner(cfg)
+    recipe = recipe_of(cfg)
+    adapted = build_captioner(recipe)
     monkeypatch.setattr(baselines, "build_captioner", None)  # calling it again would fail
-    monkeypatch.setattr(baselines, "_features", None)
-    assert baselines.baseline_rows(adapted, build_data(cfg, Leaked(), adapted), "test", cfg) == first
+    monkeypatch.setattr(baselines._Known, "_features", None)
+    assert baselines.baseline_rows(adapted, build_data(recipe, adapted), "test", recipe) == first
 
 
 def test_another_share_of_the_data_or_decoding_is_computed_anew(cfg, tmp_path):
@@ -69,17 +80,45 @@ def test_another_share_of_the_data_or_decoding_is_computed_anew(cfg, tmp_path):
 
 def test_runs_whose_towers_train_share_what_is_of_their_base_and_it_can_be_cleared(cfg):
     cfg.lora.train_vision_tower = True
-    captioner = build_captioner(cfg)
-    data = build_data(cfg, Leaked(), captioner)
-    first = baselines.baseline_rows(captioner, data, "test", cfg)
+    recipe = recipe_of(cfg)
+    captioner = build_captioner(recipe)
+    data = build_data(recipe, captioner)
+    first = baselines.baseline_rows(captioner, data, "test", recipe)
     assert {row.system for row in first} == {"base", "common", "nearest"}
     with torch.no_grad():
         for weight in captioner.tower.parameters():
             weight.mul_(1.1)
-    assert baselines.baseline_rows(captioner, data, "test", cfg) == first
+    assert baselines.baseline_rows(captioner, data, "test", recipe) == first
     [kept] = [cache for cache in caches() if cache.kind == "baselines"]
     assert kept.size > 0 and clear(kept)
     assert [cache.kind for cache in caches()] == ["images"]
+
+
+def test_a_newer_scorer_scores_the_kept_captions_anew(cfg, tmp_path, monkeypatch):
+    """Kept scores of an older one would stop a run that has trained to its end: two ways to score in one table."""
+    first = rows(cfg)
+    [folder] = (tmp_path / "cache/baselines").glob("*/test")
+    captions = {file: file.stat().st_mtime_ns for file in folder.glob("*.jsonl")}
+    monkeypatch.setattr(signature, "REVISION", signature.REVISION + 1)
+    again = rows(cfg)
+    assert [row.value for row in again] == [row.value for row in first]
+    assert all(f"rococap:{signature.REVISION}" in row.signature for row in again)
+    assert len(list(folder.glob("scores-*.csv"))) == 2
+    assert {file: file.stat().st_mtime_ns for file in folder.glob("*.jsonl")} == captions and len(captions) == 3
+
+
+def test_the_prior_is_of_the_mean_of_all_training_images(cfg, tmp_path):
+    rows(cfg)
+    recipe = recipe_of(cfg)
+    captioner = build_captioner(recipe)
+    data = build_data(recipe, captioner)
+    dataset = data.dataset("train")
+    kept = dataset[list(range(len(dataset.ids)))].features.double()
+    [file] = (tmp_path / "cache/baselines").glob("*/test/mean_feature.npy")
+    mean = np.load(file)
+    assert len(kept) > 1 and mean.shape == kept.shape[1:]
+    np.testing.assert_allclose(mean, kept.mean(dim=0).numpy(), rtol=1e-5, atol=1e-6)
+    assert not np.allclose(mean, kept[0].numpy(), atol=1e-2)
 
 
 def test_nothing_is_scored_without_metrics(cfg):

@@ -7,7 +7,6 @@ import pytest
 
 from rococap.metrics import blind
 from rococap.metrics.bleurt import Bleurt
-from rococap.metrics.image_similarity import ImageSimilarity
 from rococap.metrics.measure import measure, ready
 from rococap.types import UserError
 
@@ -27,11 +26,6 @@ def test_what_is_missing_is_named_with_the_command_that_gets_it(python, said):
     with pytest.raises(UserError, match=said) as refusal:
         ready({"bleurt": Bleurt(MODEL, python)})
     assert f"hf download {MODEL}" in str(refusal.value)
-
-
-def test_image_similarity_says_what_computes_it():
-    with pytest.raises(UserError, match="MedImageInsight"):
-        ready({"image_similarity": ImageSimilarity()})
 
 
 @pytest.mark.skipif("BLEURT_PYTHON" not in os.environ, reason="BLEURT_PYTHON and BLEURT_MODEL name no installation")

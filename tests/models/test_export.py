@@ -12,6 +12,7 @@ from rococap.models.export import export
 from rococap.models.lora import train_in_full
 from rococap.models.tiny import tiny
 from rococap.recipe.parts import best_captioner
+from rococap.recipe.recipe import Recipe
 from rococap.runs.folder import RunFolder
 
 LOGITS = "torch.save(model(pixel_values=pixel_values, decoder_input_ids=ids).logits, {file!r})\n"
@@ -52,7 +53,7 @@ def image():
 def test_an_adapter_gives_equal_logits_without_rococap(finished, image, tmp_path):
     image.save(tmp_path / "image.png")
     caption, logits = opened(finished, "adapter", tmp_path / "image.png", tmp_path / "logits.pt")
-    trained = best_captioner(RunFolder(finished))
+    trained = best_captioner(RunFolder(finished), Recipe.of_run(RunFolder(finished)))
     expected, theirs = of_rococap(trained, image)
     assert caption == expected and caption
     torch.testing.assert_close(logits, theirs, rtol=1e-4, atol=1e-4)  # pixels are normalised in another order

@@ -13,7 +13,7 @@ from rococap.data.doctor.examination import Examination, examine
 from rococap.data.phantom.source import Phantom
 from rococap.data.rocov2 import RocoV2
 from rococap.report.doctor import doctors_page
-from rococap.report.doctor_summary import as_json, findings, licences, overview, spread
+from rococap.report.doctor_summary import as_json, count_licences, findings, overview, spread
 from rococap.types import Example
 
 needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
@@ -94,5 +94,5 @@ def test_any_dataset_has_a_page(tmp_path, monkeypatch):
 
 def test_licences_are_told_apart():
     said = ["CC BY [Someone et al. (2022)]", "CC-BY-NC-SA, x", "cc by-nc-nd 4.0", "CC0", "All rights reserved", ""]
-    counted = licences([Example(str(n), None, (), attribution=text) for n, text in enumerate(said)])
+    counted = count_licences([Example(str(n), None, (), attribution=text) for n, text in enumerate(said)])
     assert counted == {"CC BY": 1, "CC BY-NC-SA": 1, "CC BY-NC-ND": 1, "CC0": 1, "none named": 2}

@@ -9,6 +9,7 @@ import pytest
 
 from rococap.data.phantom.source import Phantom
 from rococap.recipe.parts import best_captioner
+from rococap.recipe.recipe import Recipe
 from rococap.report.run import report
 from rococap.runs.folder import RunFolder
 from rococap.runs.results import Row, read_results, write_results
@@ -68,7 +69,7 @@ def test_a_run_that_scored_nothing_has_a_page(copied):
     lines = [json.loads(line) for line in (predictions / "test.jsonl").read_text().splitlines()]
     bare = [json.dumps({"id": line["id"], "prediction": line["prediction"]}) for line in lines]
     (predictions / "valid.jsonl").write_text("\n".join(bare))
-    pages = report(folder, "valid", examples, best_captioner(folder))
+    pages = report(folder, "valid", examples, best_captioner(folder, Recipe.of_run(folder)))
     assert pages == {"report": folder.path / "report_valid.html"}
     assert headings(pages["report"]) == ["Guards", "Training", "Does it look at the finding?", "Images", "Recipe"]
 

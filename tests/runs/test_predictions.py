@@ -16,9 +16,20 @@ def test_what_is_written_is_read(tmp_path):
     with PredictionWriter(path) as file:
         for prediction in PREDICTIONS:
             file.write(prediction)
-            assert path.read_bytes().endswith(b"\n")
+            assert path.with_name("test.jsonl.tmp").read_bytes().endswith(b"\n") and not path.exists()
     assert read_predictions(path) == PREDICTIONS
     assert [len(json.loads(line)) for line in path.read_text().splitlines()] == [5, 3]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, UserError])
+def test_older_predictions_stay_until_all_new_ones_are_there(tmp_path, error):
+    path = tmp_path / "test.jsonl"
+    with PredictionWriter(path) as file:
+        file.write(PREDICTIONS[0])
+    with pytest.raises(error), PredictionWriter(path) as file:
+        file.write(PREDICTIONS[1])
+        raise error
+    assert read_predictions(path) == PREDICTIONS[:1] and list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,9 @@ def test_two_micro_batches_of_four_are_one_batch_of_eight():
 @pytest.mark.parametrize(("kept", "error"), [(np.float16, 1e-3), (np.float32, 1e-6)])
 def test_kept_features_give_the_same_loss_and_gradient(kept, error):
     captioner = adapted().train()
-    encoder = Encoder(captioner.tower_digest(), captioner.features_shape, kept, captioner.encode)
+    encoder = Encoder(
+        captioner.tower_digest(), captioner.encoding, "fp32", captioner.features_shape, kept, captioner.encode
+    )
     source = Phantom(train=8, valid=1, test=1, seed=0)
     results = []
     for choice in (None, encoder):

@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from rococap.loggers.wandb_segments import history, segments
 from rococap.models.base import captioner_state
 from rococap.recipe.parts import best_captioner, build_captioner
+from rococap.recipe.recipe import Recipe
 from rococap.runs.folder import RunFolder
 from rococap.runs.predictions import read_predictions
 from rococap.runs.results import FILE, read_results
@@ -54,10 +55,11 @@ def test_the_best_checkpoint_is_that_of_the_best_row(finished):
 
 def test_checkpoints_hold_what_trains_and_nothing_else(finished):
     folder = RunFolder(finished)
+    recipe = Recipe.of_run(folder)
     checkpoint = torch.load(folder.best_checkpoint(), weights_only=True)
-    fresh = build_captioner(folder.config)
+    fresh = build_captioner(recipe)
     assert captioner_state(checkpoint).keys() == fresh.trainable_state().keys()
-    best = best_captioner(folder)
+    best = best_captioner(folder, recipe)
     assert all(torch.equal(best.trainable_state()[name], value) for name, value in captioner_state(checkpoint).items())
     assert not all(torch.equal(a, b) for a, b in zip(fresh.parameters(), best.parameters(), strict=True))
 

@@ -71,22 +71,22 @@ def examine(source: Source, tokens: Callable[[str], int] | None) -> Examination:
     there, missing = available(source)
     if not there:
         raise next(iter(missing.values()))
-    key = source.fingerprint()
-    splits = {split: _examine(source, split, examples, key, tokens) for split, examples in there.items()}
+    dataset = source.fingerprint()
+    splits = {split: _examine(source, split, examples, dataset, tokens) for split, examples in there.items()}
     if not any(examined.looks.ids for examined in splits.values()):
         first = next(reason for examined in splits.values() for reason in examined.looks.unreadable.values())
         raise UserError(f"No image of this copy can be read; the first: {first}")
-    copies = search({split: examined.looks for split, examined in splits.items()}, key)
+    copies = search({split: examined.looks for split, examined in splits.items()}, dataset)
     ids = {split: [example.id for example in examples] for split, examples in there.items()}
     reasons = {split: str(error) for split, error in missing.items()}
-    return Examination(key, edition(ids), splits, reasons, copies, _repeated(there))
+    return Examination(dataset, edition(ids), splits, reasons, copies, _repeated(there))
 
 
 def _examine(
-    source: Source, split: Split, examples: list[Example], key: str, tokens: Callable[[str], int] | None
+    source: Source, split: Split, examples: list[Example], dataset: str, tokens: Callable[[str], int] | None
 ) -> Examined:
     captions = [caption for example in examples for caption in example.captions]
-    looks = look(examples, key, split)
+    looks = look(examples, dataset, split)
     return Examined(
         examples,
         looks,

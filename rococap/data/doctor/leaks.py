@@ -11,15 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from rococap.data.doctor.copies import find_pairs, groups
-from rococap.data.doctor.look import FORMAT as LOOK_FORMAT
 from rococap.data.doctor.look import Looks, look
-from rococap.data.kept.folders import cache_folder, write_whole
+from rococap.data.kept import keys
+from rococap.data.kept.files import write_whole
+from rococap.data.kept.folders import REMEDY, cache_folder
 from rococap.data.splits import available
 from rococap.types import Example, Source, Split
 
 log = logging.getLogger(__name__)
-
-FORMAT = "1"  # of what is kept; another number leaves older files aside
 
 
 @dataclass(frozen=True)
@@ -40,19 +39,19 @@ def leaked(copies: Sequence[Copies], seen: Split, held: Split) -> tuple[list[str
     return [name for group in both for name in group.of(seen)], [name for group in both for name in group.of(held)]
 
 
-def without_leaks(examples: list[Example], source: Source, key: str) -> list[Example]:
+def without_leaks(examples: list[Example], source: Source, dataset: str) -> list[Example]:
     """Training examples without those whose image also stands in valid or test.
 
     Args:
-        key: the dataset's fingerprint. What is found is kept for it, by scripts/prepare.py too.
+        dataset: its fingerprint. What is found is kept for it, by scripts/prepare.py too.
 
     Raises:
         UserError: the cache cannot be written.
     """
-    copies = _kept(key)
+    copies = _kept(dataset)
     if copies is None:
         there, _ = available(source)
-        copies = search({split: look(there[split], key, split) for split in there}, key)
+        copies = search({split: look(there[split], dataset, split) for split in there}, dataset)
     leaks = {name for held in ("valid", "test") for name in leaked(copies, "train", held)[0]}
     left = [example for example in examples if example.id not in leaks]
     dropped = len(examples) - len(left)
@@ -60,28 +59,29 @@ def without_leaks(examples: list[Example], source: Source, key: str) -> list[Exa
     return left
 
 
-def search(looks: Mapping[Split, Looks], key: str) -> list[Copies]:
+def search(looks: Mapping[Split, Looks], dataset: str) -> list[Copies]:
     """Find all copies within and between splits, and keep the result for training."""
     names = [(split, name) for split in looks for name in looks[split].ids]
     rows = np.concatenate([looks[split].rows for split in looks])
     found = groups(find_pairs(rows["digest"], rows["thumbnail"]))
     copies = [Copies(tuple(names[image] for image in images), agreement) for images, agreement in found]
     content = [{"members": group.members, "agreement": group.agreement} for group in copies]
-    write_whole(_file(key), lambda file: file.write(json.dumps(content).encode()))
+    write_whole(_file(dataset), json.dumps(content), REMEDY)
     return copies
 
 
-def _kept(key: str) -> list[Copies] | None:
+def _kept(dataset: str) -> list[Copies] | None:
     """What `search` found before; None if there is nothing, or nothing whole."""
     try:
-        content = json.loads(_file(key).read_bytes())
+        content = json.loads(_file(dataset).read_bytes())
         return [Copies(tuple((s, n) for s, n in group["members"]), float(group["agreement"])) for group in content]
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        log.warning("%s is damaged: duplicates are searched anew (%s)", _file(key), error)
+        log.warning("%s is damaged: duplicates are searched anew (%s)", _file(dataset), error)
         return None
 
 
-def _file(key: str) -> Path:
-    return cache_folder("doctor", f"{key[:16]}-{LOOK_FORMAT}", "copies") / f"copies-{FORMAT}.json"
+def _file(dataset: str) -> Path:
+    looks = keys.Looks(dataset)
+    return cache_folder("doctor", looks.folder, "copies") / f"copies-{keys.Copies(looks).digest()}.json"

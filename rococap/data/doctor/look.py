@@ -10,12 +10,12 @@ import numpy as np
 from PIL.Image import Resampling
 
 from rococap.data.image import opened, to_rgb
+from rococap.data.kept import keys
 from rococap.data.kept.chunks import intact, read_rows
 from rococap.data.kept.folders import cache_folder, require_space, writing
 from rococap.data.kept.rows import build_rows
 from rococap.types import Example, LazyImage, Split
 
-FORMAT = "1"  # of the cache; another number leaves older caches aside
 SIDE = 64  # pixels of a thumbnail
 
 LOOK = np.dtype(
@@ -47,16 +47,16 @@ class Looks:
     unreadable: dict[str, str]
 
 
-def look(examples: Sequence[Example], key: str, split: Split) -> Looks:
+def look(examples: Sequence[Example], dataset: str, split: Split) -> Looks:
     """Look at what the cache does not know yet, in all cores.
 
     Args:
-        key: the dataset's fingerprint.
+        dataset: its fingerprint.
 
     Raises:
         UserError: the disk is full or cannot be written.
     """
-    folder = cache_folder("doctor", f"{key[:16]}-{FORMAT}", split)
+    folder = cache_folder("doctor", keys.Looks(dataset).folder, split)
     shape = (LOOK.itemsize,)
     rows = intact(read_rows(folder, shape, np.uint8), examples)
     unreadable: dict[str, str] = {}

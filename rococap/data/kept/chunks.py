@@ -18,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from rococap.data.kept.folders import write_whole
+from rococap.data.kept.files import write_whole
+from rococap.data.kept.folders import REMEDY
 from rococap.types import Example
 
 log = logging.getLogger(__name__)
@@ -57,8 +58,8 @@ def write_chunk(folder: Path, ids: Sequence[str], arrays: Sequence[np.ndarray]) 
     chunk = folder / f"{uuid.uuid4().hex}.npy"
     stacked = np.ascontiguousarray(np.stack(arrays))  # numpy saves a transposed array many times more slowly
     index = {"ids": list(ids), "checksums": [_checksum(array) for array in stacked]}
-    write_whole(chunk, lambda file: np.save(file, stacked))
-    write_whole(chunk.with_suffix(".json"), lambda file: file.write(json.dumps(index).encode()))
+    write_whole(chunk, lambda file: np.save(file, stacked), REMEDY)
+    write_whole(chunk.with_suffix(".json"), json.dumps(index), REMEDY)
 
 
 def read_rows(folder: Path, shape: tuple[int, ...], dtype: type[np.generic], *, clear: bool = False) -> dict[str, Row]:

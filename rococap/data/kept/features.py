@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rococap.cli import with_progress
+from rococap.data.kept import keys
 from rococap.data.kept.chunks import Row, intact, read_rows, write_chunk
 from rococap.data.kept.folders import cache_folder, require_space, writing
 from rococap.data.kept.images import Store
@@ -19,7 +21,6 @@ from rococap.types import Example, UserError
 
 log = logging.getLogger(__name__)
 
-FORMAT = "1"  # of the cache; another number leaves older caches aside
 BATCH = 16  # images that the tower sees at once
 CHUNK = 256  # images a file
 
@@ -29,16 +30,22 @@ class Encoder:
     """A frozen vision tower, as the data sees it.
 
     Attributes:
-        key: digest of all that the features hang on: weights, layout, arithmetic.
+        weights, encoding, arithmetic: what the features hang on, see `keys.Features`.
         shape: positions and width of an image's features.
         dtype: what they are kept in.
         encode: from uint8 [batch, 3, height, width] to float [batch, positions, width], on any device.
     """
 
-    key: str
+    weights: str
+    encoding: Mapping[str, Any]
+    arithmetic: str
     shape: tuple[int, int]
     dtype: type[np.float16] | type[np.float32]
     encode: Callable[[Tensor], Tensor]
+
+    def key(self, images: keys.Images) -> keys.Features:
+        """What its features of some images are kept under."""
+        return keys.Features(images, self.weights, self.encoding, self.arithmetic, np.dtype(self.dtype).name)
 
 
 class Features:
@@ -65,20 +72,20 @@ def open_features(
     examples: Sequence[Example],
     pixels: Callable[[Sequence[Example]], Store],
     encoder: Encoder,
-    key: str,
+    images: keys.Images,
     split: str,
 ) -> Features:
     """Encode what the cache lacks, and open it; bytes changed on disk are noticed here, and computed anew.
 
     Args:
         pixels: opens the store of some of the examples; called only where the cache lacks any.
-        key: the dataset's fingerprint.
+        images: what the pixels hang on.
 
     Raises:
         NoSpace: the disk has no room for them.
         UserError: it cannot be written.
     """
-    folder = cache_folder("features", f"{key[:16]}-{encoder.key[:16]}-{np.dtype(encoder.dtype).name}-{FORMAT}", split)
+    folder = cache_folder("features", encoder.key(images).folder, split)
     rows = intact(read_rows(folder, encoder.shape, encoder.dtype), examples)
     unreadable: dict[str, str] = {}
     if any(example.id not in rows for example in examples):

@@ -1,21 +1,21 @@
-"""Where prepared data is kept, and how it is written: whole or not at all, by one process at a time."""
+"""Where prepared data is kept; each folder is written by one process at a time."""
 
 from __future__ import annotations
 
 import logging
 import os
 import shutil
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from rococap.types import UserError
 
 log = logging.getLogger(__name__)
+
+REMEDY = "Free some space, or choose another disk with ROCOCAP_CACHE=DIR."
 
 
 def cache_root() -> Path:
@@ -68,22 +68,3 @@ def require_space(folder: Path, needed: int, what: str) -> None:
             f"{what} takes {needed / 1e9:.1f} GB, but only {free / 1e9:.1f} GB are free on the disk of {folder}.\n"
             "Free some, choose another disk with ROCOCAP_CACHE=DIR, or take less with data.fraction."
         )
-
-
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file that appears under its name only when it is complete.
-
-    Raises:
-        UserError: the disk is full or cannot be written.
-    """
-    part = path.with_name(f"{uuid.uuid4().hex}.tmp")
-    try:
-        with part.open("wb") as file:
-            write(file)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        reason = error.strerror or f"the disk is full: {error}"  # numpy gives no errno where it could write but a part
-        raise UserError(
-            f"{path} cannot be written ({reason}).\nFree some space, or choose another disk with ROCOCAP_CACHE=DIR."
-        ) from error

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-from PIL import Image
 
 from rococap.data.image import read
+from rococap.data.kept import keys
 from rococap.data.kept.chunks import Row, read_rows
 from rococap.data.kept.folders import cache_folder, require_space, writing
 from rococap.data.kept.rows import build_rows
 from rococap.types import Example, LazyImage, Processor
 
 log = logging.getLogger(__name__)
-
-FORMAT = "1"  # of the cache; another number leaves older caches aside
 
 
 class Store:
@@ -55,17 +52,17 @@ class Store:
         return row.read()
 
 
-def open_images(examples: Sequence[Example], processor: Processor, key: str, split: str) -> Store:
+def open_images(examples: Sequence[Example], processor: Processor, dataset: str, split: str) -> Store:
     """Decode what the cache lacks, in all cores, and open it.
 
     Args:
-        key: the dataset's fingerprint. Size and method of resizing are added to it here.
+        dataset: its fingerprint.
 
     Raises:
         UserError: the disk is full or cannot be written.
     """
     shape = (3, *processor.image_size)
-    folder = cache_folder("images", f"{key[:16]}-{_method(processor)}", split)
+    folder = cache_folder("images", keys.Images.of(dataset, processor).folder, split)
     rows = read_rows(folder, shape, np.uint8)
     unreadable: dict[str, str] = {}
     if any(example.id not in rows for example in examples):
@@ -78,13 +75,6 @@ def open_images(examples: Sequence[Example], processor: Processor, key: str, spl
     for reason in unreadable.values():
         log.warning("%s: image left out of the run: %s", split, reason)
     return Store(examples, rows, unreadable, processor)
-
-
-def _method(processor: Processor) -> str:
-    """Short digest of how a processor resizes: of what it makes from a picture of noise."""
-    noise = np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8)
-    digest = hashlib.sha256(FORMAT.encode() + processor.pixels(Image.fromarray(noise)).tobytes())
-    return f"{processor.image_size[0]}x{processor.image_size[1]}-{digest.hexdigest()[:8]}"
 
 
 def _pixels(processor: Processor, image: LazyImage) -> np.ndarray:

@@ -18,10 +18,12 @@ from PIL import Image
 from standin import Words
 
 from rococap.data.image import FileImage
-from rococap.data.kept import features
+from rococap.data.kept import features, keys
 from rococap.data.kept import images as store
 from rococap.data.kept.features import Encoder
 from rococap.types import Example, UserError
+
+PROCESSOR = Words()
 
 
 def colours(pixels: torch.Tensor) -> torch.Tensor:
@@ -33,10 +35,10 @@ def colours(pixels: torch.Tensor) -> torch.Tensor:
 class Tower:
     """Counts the images that it encodes."""
 
-    def __init__(self, key: str = "tower", dtype: type = np.float16, encode=colours) -> None:
+    def __init__(self, weights: str = "tower", dtype: type = np.float16, encode=colours) -> None:
         self.seen = 0
         self.work = encode
-        self.encoder = Encoder(key, (2, 3), dtype, self.encode)
+        self.encoder = Encoder(weights, {}, "fp32", (2, 3), dtype, self.encode)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         self.seen += len(pixels)
@@ -50,9 +52,12 @@ def pictures(folder: Path, count: int) -> list[Example]:
     return [Example(str(number), FileImage(folder / f"{number}.png"), ("text",)) for number in range(count)]
 
 
-def prepare(examples: list[Example], tower: Tower, key: str = "data") -> features.Features:
-    pixels = partial(store.open_images, processor=Words(), key=key, split="train")
-    return features.open_features(examples, pixels, tower.encoder, key, "train")
+def prepare(
+    examples: list[Example], tower: Tower, dataset: str = "data", processor: Words = PROCESSOR
+) -> features.Features:
+    pixels = partial(store.open_images, processor=processor, dataset=dataset, split="train")
+    images = keys.Images.of(dataset, processor)
+    return features.open_features(examples, pixels, tower.encoder, images, "train")
 
 
 def assert_right(kept: features.Features, examples: list[Example]) -> None:
@@ -75,6 +80,20 @@ def test_another_tower_dtype_or_dataset_is_encoded_anew(tmp_path):
     for tower, key in ((Tower("other"), "data"), (Tower(dtype=np.float32), "data"), (Tower(), "other data")):
         kept = prepare(examples, tower, key)
         assert tower.seen == 2 and kept["0"].dtype == tower.encoder.dtype
+
+
+def test_features_of_other_pixels_are_encoded_anew(tmp_path, monkeypatch):
+    """The same tower and dataset, and images that are resized in another way, or kept by another version."""
+    examples = pictures(tmp_path / "x", 2)
+    prepare(examples, Tower())
+    nearest = Words(resample=Image.Resampling.NEAREST)
+    prepare(examples, tower := Tower(), processor=nearest)
+    assert tower.seen == 2
+    prepare(examples, tower := Tower(), processor=nearest)
+    assert tower.seen == 0
+    monkeypatch.setitem(keys.FORMATS, "Images", keys.FORMATS["Images"] + 1)
+    prepare(examples, tower := Tower(), processor=nearest)
+    assert tower.seen == 2
 
 
 def test_an_unreadable_image_is_left_out_and_named(tmp_path):
@@ -108,7 +127,7 @@ def test_a_stopped_build_goes_on(cache, tmp_path, stop):
     examples = pictures(tmp_path / "x", 700)
     code = f"""
         import sys, time
-        sys.path[:0] = {[str(Path(__file__).parent)]!r}
+        sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
         from pathlib import Path
         from test_features import Tower, colours, pictures, prepare
         seen = 0

@@ -180,7 +180,8 @@ import sys, time
 sys.path[:0] = [{here!r}]
 from pathlib import Path
 from standin import Words
-from rococap.data import build, store
+from rococap.data.kept import images as store
+from rococap.data.kept import rows as build
 from rococap.data.image import FileImage
 from rococap.types import Example
 
@@ -198,7 +199,7 @@ if __name__ == "__main__":
 
 
 def build(folder: Path, count: int, delay: float) -> subprocess.Popen:
-    script = BUILD.format(here=str(Path(__file__).parent), folder=str(folder), count=count, delay=delay)
+    script = BUILD.format(here=str(Path(__file__).parents[1]), folder=str(folder), count=count, delay=delay)
     return subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 

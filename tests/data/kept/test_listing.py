@@ -12,6 +12,7 @@ import pytest
 from standin import Words, noises
 
 from rococap.data.doctor.look import look
+from rococap.data.kept import keys
 from rococap.data.kept.folders import writing
 from rococap.data.kept.images import open_images
 from rococap.data.kept.listing import caches, clear
@@ -28,7 +29,7 @@ def filled(cache):
 
 def test_a_cache_is_listed_with_its_size_and_age(filled):
     images, doctor = caches()
-    assert (doctor.kind, doctor.name, images.kind) == ("doctor", "key-1", "images")
+    assert (doctor.kind, doctor.name, images.kind) == ("doctor", keys.Looks("key").folder, "images")
     assert images.size == sum(path.stat().st_size for path in filled.glob("images/*/*/*.*"))
     assert images.size > 12 * 3 * 32 * 48
     for path in filled.glob("images/*/*/*.*"):
@@ -58,6 +59,7 @@ def test_clearing_leaves_nothing_but_locks_and_what_is_not_ours(filled):
 HOLD = """
 import sys
 from pathlib import Path
+from rococap.data.kept import keys
 from rococap.data.kept.folders import writing
 
 with writing(Path(sys.argv[1])):

@@ -1,0 +1,138 @@
+"""What each kept thing hangs on. Where any of its fields is another, it is made anew; nowhere else is a key made.
+
+A digest covers all fields of a key, by their names: a field that is added counts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from rococap.types import Processor
+
+# Raised where the program makes something else of the same fields; what was kept before is then left aside.
+FORMATS = {"Images": 1, "Features": 2, "Looks": 1, "Copies": 1, "Captions": 3, "Scores": 1}
+_SHOWN = 16  # hex digits that name a folder
+
+
+@dataclass(frozen=True)
+class Key:
+    """The fields that a kept thing hangs on."""
+
+    def digest(self) -> str:
+        """Hex digest of the fields, of those of keys within them, and of the formats of all of these."""
+        kind = type(self).__name__
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {name: value.digest() if isinstance(value, Key) else value for name, value in values.items()}
+        return hashlib.sha256(json.dumps([kind, FORMATS[kind], plain], sort_keys=True).encode()).hexdigest()[:_SHOWN]
+
+
+@dataclass(frozen=True)
+class Images(Key):
+    """Images decoded and resized.
+
+    Attributes:
+        dataset: its fingerprint.
+        size: height and width, in pixels.
+        method: digest of what the processor makes of a picture of noise, which says how it resizes.
+    """
+
+    dataset: str
+    size: tuple[int, int]
+    method: str
+
+    @staticmethod
+    def of(dataset: str, processor: Processor) -> Images:
+        """Of a dataset, as a processor makes them ready."""
+        noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (61, 97, 3), dtype=np.uint8))
+        method = hashlib.sha256(processor.pixels(noise).tobytes()).hexdigest()
+        return Images(dataset, processor.image_size, method)
+
+    @property
+    def folder(self) -> str:
+        """Begins with the dataset, for people."""
+        return f"{self.dataset[:_SHOWN]}-{self.size[0]}x{self.size[1]}-{self.digest()}"
+
+
+@dataclass(frozen=True)
+class Features(Key):
+    """What a frozen vision tower makes of images.
+
+    Attributes:
+        images: the pixels that it sees.
+        weights: digest of its weights.
+        encoding: what else it does: architecture, scaling and normalising, layout of the positions.
+        arithmetic: fp32, fp16 or bf16.
+        dtype: in which the features are kept.
+    """
+
+    images: Images
+    weights: str
+    encoding: Mapping[str, Any]
+    arithmetic: str
+    dtype: str
+
+    @property
+    def folder(self) -> str:
+        """Begins with the dataset, for people."""
+        return f"{self.images.dataset[:_SHOWN]}-{self.dtype}-{self.digest()}"
+
+
+@dataclass(frozen=True)
+class Looks(Key):
+    """What the doctor has seen of a dataset's images. `dataset`: its fingerprint."""
+
+    dataset: str
+
+    @property
+    def folder(self) -> str:
+        """Begins with the dataset, for people."""
+        return f"{self.dataset[:_SHOWN]}-{self.digest()}"
+
+
+@dataclass(frozen=True)
+class Copies(Key):
+    """Images that stand in a dataset more than once. `looks`: what they were compared by."""
+
+    looks: Looks
+
+
+@dataclass(frozen=True)
+class Captions(Key):
+    """Captions of the systems that a model is held against.
+
+    Attributes:
+        dataset: its fingerprint.
+        chosen: the settings that say which of its examples are used.
+        weights: digest of the vision tower before adaptation.
+        encoding: see `Features`.
+        model: the settings that the base is built from, those of its precision and of decoding.
+        arithmetic: fp32, fp16 or bf16.
+        device: cpu, cuda or mps.
+    """
+
+    dataset: str
+    chosen: Mapping[str, Any]
+    weights: str
+    encoding: Mapping[str, Any]
+    model: Mapping[str, Any]
+    arithmetic: str
+    device: str
+
+    @property
+    def folder(self) -> str:
+        """Begins with the dataset, for people."""
+        return f"{self.dataset[:_SHOWN]}-{self.digest()}"
+
+
+@dataclass(frozen=True)
+class Scores(Key):
+    """Scores of such captions. `signatures`: how each score is made and of which references, by the metric's key."""
+
+    signatures: Mapping[str, str]

@@ -1,0 +1,146 @@
+"""A recipe, read once from its config: typed, and all that comes after the page that builds a run asks it alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+from rococap.config import build
+from rococap.metrics.base import Metric
+from rococap.models.base import Captioner
+from rococap.recipe.precision import Arithmetic, Device, Precision, device_type
+from rococap.runs.folder import RunFolder
+from rococap.runs.monitor import monitored
+from rococap.types import Source
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How captions are generated: greedily where `num_beams` is 1, `batch_size` images at a time."""
+
+    max_new_tokens: int
+    num_beams: int
+    batch_size: int
+
+    @property
+    def options(self) -> dict[str, int]:
+        """Arguments of `Captioner.generate`; how many images go together changes no caption."""
+        return {"max_new_tokens": self.max_new_tokens, "num_beams": self.num_beams}
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What of a dataset is used, and in which batches; see `CaptionData`."""
+
+    fraction: float
+    subset_seed: int
+    batch_size: int
+    length_pool: int
+    workers: int | None
+    val_images: int | None
+    max_tokens: int
+    drop_leaks: bool
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a composed config asks for.
+
+    Attributes:
+        accelerator: cpu, gpu, cuda, mps or auto.
+        metrics: by the names that they have in the recipe.
+        monitor: what the best checkpoint has the best value of, such as val/cider.
+        features: auto, fp32 or off: whether what a frozen tower makes of images is kept, and in which precision.
+        baselines: whether test scores are held against those of other systems.
+        augment: from `uint8 [batch, 3, height, width]` to the same, of training images; None leaves them as they are.
+        build_network: the architecture with the weights that it starts from, before it is quantised and adapted.
+        adapt: makes of it what trains.
+        settings: the whole recipe, resolved, in plain values.
+    """
+
+    name: str
+    seed: int
+    accelerator: str
+    precision: Precision
+    decoding: Decoding
+    data: DataSettings
+    metrics: Mapping[str, Metric]
+    monitor: str
+    features: Literal["auto", "fp32", "off"]
+    baselines: bool
+    augment: Callable[[Tensor], Tensor] | None
+    build_network: Callable[[], Captioner]
+    adapt: Callable[[Captioner], None]
+    build_source: Callable[[], Source]
+    settings: Mapping[str, Any]
+
+    @staticmethod
+    def of(cfg: DictConfig) -> Recipe:
+        """Read a config that was found to be right; nothing large is loaded yet.
+
+        Raises:
+            UserError: a part that it names is not there (any more), or cannot be built.
+        """
+        settings = plain(cfg)
+        data = {key: value for key, value in settings["data"].items() if key not in {"source", "root"}}
+        return Recipe(
+            name=str(cfg.name),
+            seed=cfg.seed,
+            accelerator=cfg.trainer.accelerator,
+            precision=build(cfg.precision),
+            decoding=Decoding(**settings["decoding"]),
+            data=DataSettings(**data),
+            metrics=build_metrics(cfg),
+            monitor=monitored(cfg.monitor, cfg.metrics),
+            features=cfg.features,
+            baselines=cfg.baselines,
+            augment=build(cfg.augment),
+            build_network=lambda: build(cfg.model),
+            adapt=build(cfg.lora, _convert_="all"),
+            build_source=lambda: build(cfg.data.source),
+            settings=settings,
+        )
+
+    @staticmethod
+    def of_run(folder: RunFolder) -> Recipe:
+        """That of a run; raises UserError as `of`, and where the folder is no run's."""
+        return Recipe.of(folder.config)
+
+    @cached_property
+    def source(self) -> Source:
+        """The dataset; raises UserError where it is missing."""
+        return self.build_source()
+
+    @cached_property
+    def device(self) -> Device:
+        """Where it runs on this machine; raises UserError where it asks for what is not there."""
+        return device_type(self.accelerator)
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What matrix products are computed in, on this machine; raises UserError where it has no such arithmetic."""
+        return self.precision.on(self.device)
+
+    @property
+    def chosen_examples(self) -> dict[str, Any]:
+        """The settings that say which examples are used, and how much of their captions."""
+        kept = ("fraction", "subset_seed", "drop_leaks", "val_images", "max_tokens")
+        return {name: value for name, value in asdict(self.data).items() if name in kept}
+
+
+def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
+    """The metrics that a config names, by the names that they have there."""
+    metrics: dict[str, Metric] = build(cfg.metrics, _convert_="all")
+    return metrics
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """A config resolved, as plain values."""
+    values = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
