@@ -6,7 +6,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import ValidationError
 
-from rococap.config import DataConfig, DecodingConfig, register, untyped_root
+from rococap.config import DataConfig, DecodingConfig, build, register, untyped_root
+from rococap.types import UserError
 
 
 def compose_recipe():
@@ -32,3 +33,11 @@ def test_the_root_is_typed_again_after_a_check_that_failed():
         raise RuntimeError
     with pytest.raises(ValidationError):
         compose_recipe().data.fraction = "abc"
+
+
+@pytest.mark.parametrize("target", ["rococap.precision.Precision", "rococap.data.phantom.Phantom", "rococap.loggers.x"])
+def test_a_part_that_is_no_more_is_one_clear_answer(target):
+    """As a run's folder of another version names one."""
+    with pytest.raises(UserError, match=rf"^{target} is not there: .*another version of rococap") as error:
+        build(OmegaConf.create({"_target_": target}))
+    assert len(str(error.value).splitlines()) == 2

@@ -167,11 +167,11 @@ def names(node, prefix):
             yield from names(value, f"{prefix}{key}.")
 
 
-def test_the_words_exist(settings):
-    """Every word of the table is a setting of the recipe or a choice; every value that it shows is accepted."""
+def test_the_settings_exist(settings):
+    """Every name of the table is a setting of the recipe or a choice; every value that it shows is accepted."""
     group = ""
     shown: dict[str, list[str]] = {}
-    for word in (word for row in section("Words") for word in words(row[0])):
+    for word in (word for row in section("Settings") for word in words(row[0])):
         key, given, value = word.partition("=")
         if given:
             group = key
@@ -198,3 +198,15 @@ def test_links_into_the_checkout_lead_somewhere():
     assert links and [link for link in links if not (ROOT / link).exists()] == []
     files = [span for span in re.findall(r"`((?:rococap|conf|scripts)/[\w/.]+)`", README) if "NAME" not in span]
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+def test_the_map_of_the_house_is_the_house():
+    text = README.split("\n## A map of the house\n")[1].split("\n## ")[0]
+    folders, questions, _ = (
+        re.findall(r"^\| (.+?) \| (.+) \|$", part, re.M) for part in re.split("\n\n(?=\\| (?:where|to) )", text)
+    )
+    named = [name.strip("/") for where, _ in folders[1:] for name in re.findall(r"`(\w+(?:/|\.py))`", where)]
+    rooms = {path.name for path in (ROOT / "rococap").iterdir() if path.name[0] not in "_." and path.name != "assets"}
+    assert set(named) == rooms and len(named) == len(rooms)
+    answers = [answer.strip("`") for _, answer in questions[1:]]
+    assert len(answers) == 10 and [path for path in answers if not (ROOT / path).is_file()] == []

@@ -29,7 +29,7 @@ class Form:
     """One alternative of an annotation."""
 
     accepts: Callable[[Any], bool]
-    words: str = ""
+    text: str = ""
     dataclass: Definition | None = None  # takes a mapping of its fields
 
 
@@ -45,7 +45,7 @@ def fits(value: Any, annotation: ast.expr | None, module: Module) -> bool:
 
 def described(annotation: ast.expr | None, module: Module) -> str:
     """Such as "a whole number or null"."""
-    alternatives = dict.fromkeys(form.words for form in forms(annotation, module) if form.words)
+    alternatives = dict.fromkeys(form.text for form in forms(annotation, module) if form.text)
     return " or ".join(alternatives)
 
 

@@ -1,4 +1,4 @@
-"""The words of a command line, one by one: Hydra stops at the first that is wrong, and suggests nothing."""
+"""The overrides of a command line, one by one: Hydra stops at the first that is wrong, and suggests nothing."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def write_best(path: Path, jobs: Sequence[Job], composed: Jobs) -> None:
 
 def experiment(job: Job, composed: Jobs) -> tuple[DictConfig, list[str]]:
     """The choices and settings in which a job differs from the starting recipe; and what it lacks of that."""
-    start, chosen = composed.choices([]), composed.choices(job.words)
+    start, chosen = composed.choices([]), composed.choices(job.overrides)
     differ = {
         group: choice
         for group, choice in chosen.items()

@@ -29,15 +29,15 @@ _LONGEST = 120  # bytes of a name; file systems take 255, W&B 128
 class Job:
     """One run of a sweep."""
 
-    words: tuple[str, ...]  # of its command line
+    overrides: tuple[str, ...]  # of its command line
     recipe: DictConfig
     folder: RunFolder
 
-    def overrides(self) -> list[str]:
-        """What a launcher is given: the words, and where the job lives."""
+    def command(self) -> list[str]:
+        """What a launcher is given: the overrides, and where the job lives."""
         places = {"hydra.sweep.dir": str(self.folder.path.parent), "hydra.sweep.subdir": self.folder.path.name}
         quoted = [f"{key}={QuotedString(text, Quote.double).with_quotes()}" for key, text in places.items()]
-        return [*self.words, *quoted]
+        return [*self.overrides, *quoted]
 
 
 class Jobs:
@@ -51,35 +51,35 @@ class Jobs:
         assert loader is not None and hydra.job.config_name is not None
         self._composer = Composer(loader, hydra.job.config_name, line)
 
-    def job(self, words: Sequence[str], swept: Collection[str]) -> Job:
-        """A job by its words, of which those with the keys `swept` name its folder.
+    def job(self, overrides: Sequence[str], swept: Collection[str]) -> Job:
+        """A job by its overrides, of which those with the keys `swept` name its folder.
 
         A folder that has the same recipe by another name is taken in place of a new one: a grid that gets another axis
         runs only what is missing. What is swept must be the same there even where it can't change weights.
         """
-        overrides = self.parsed(words)
-        recipe = self._composer.recipe(overrides)
-        folder, settings = RunFolder(self.path / folder_name(overrides, swept)), weighty(recipe)
+        parsed = self.parsed(overrides)
+        recipe = self._composer.recipe(parsed)
+        folder, settings = RunFolder(self.path / folder_name(parsed, swept)), weighty(recipe)
         if self._there.get(folder) != settings:
-            paths = [_path(override) for override in overrides if override.get_key_element() in swept]
+            paths = [_path(override) for override in parsed if override.get_key_element() in swept]
             others = (other for other, its in self._there.items() if its == settings)
             folder = next((other for other in others if _agree(other.config, recipe, paths)), folder)
-        return Job(tuple(words), recipe, folder)
+        return Job(tuple(overrides), recipe, folder)
 
-    def recipe(self, words: Sequence[str]) -> DictConfig:
-        """What the words compose to."""
-        return self._composer.recipe(self.parsed(words))
+    def recipe(self, overrides: Sequence[str]) -> DictConfig:
+        """What overrides compose to."""
+        return self._composer.recipe(self.parsed(overrides))
 
-    def choices(self, words: Sequence[str]) -> dict[str, Any]:
-        """The choice of each config group that the words, and the files that they choose, lead to."""
-        return self._composer.choices(self.parsed(words))
+    def choices(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """The choice of each config group that overrides, and the files that they choose, lead to."""
+        return self._composer.choices(self.parsed(overrides))
 
-    def parsed(self, words: Sequence[str]) -> list[Override]:
-        """Words as Hydra reads them; raises UserError with all that can't be read."""
-        overrides, problems = parse(list(words), self._composer.groups.loader)
+    def parsed(self, overrides: Sequence[str]) -> list[Override]:
+        """Overrides as Hydra reads them; raises UserError with all that can't be read."""
+        parsed, problems = parse(list(overrides), self._composer.groups.loader)
         if problems:
             raise UserError("\n".join(map(str, problems)))
-        return overrides
+        return parsed
 
     @cached_property
     def _there(self) -> dict[RunFolder, dict[str, Any]]:
@@ -103,10 +103,10 @@ def folder_name(overrides: Sequence[Override], swept: Collection[str]) -> str:
 
     What no folder's name can hold is replaced, and what is too long is cut; a hash then tells such names apart.
     """
-    words = {override.get_key_element(): str(override.input_line) for override in overrides}
-    kept = [word for key, word in words.items() if key in swept]
-    kept = kept or [word for key, word in words.items() if key not in {"name", "on_change"}]
-    name = ",".join(sorted(word.lstrip("+") for word in kept)) or "job"
+    lines = {override.get_key_element(): str(override.input_line) for override in overrides}
+    kept = [line for key, line in lines.items() if key in swept]
+    kept = kept or [line for key, line in lines.items() if key not in {"name", "on_change"}]
+    name = ",".join(sorted(line.lstrip("+") for line in kept)) or "job"
     safe = re.sub(r"[^\w.+=,@%-]", "_", name, flags=re.ASCII)
     if safe == name and len(name) <= _LONGEST:
         return name

@@ -43,8 +43,8 @@ class RayLauncher(Launcher):
             run = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_calls=1)(_run)
             place = (os.getcwd(), Singleton.get_state(), self.context, self.config, self.task)
             jobs = [
-                run.remote(*place, list(words), number)
-                for number, words in enumerate(job_overrides, start=initial_job_idx)
+                run.remote(*place, list(overrides), number)
+                for number, overrides in enumerate(job_overrides, start=initial_job_idx)
             ]
             return [each for job in jobs if (each := _result(job)) is not None]
         finally:
@@ -68,14 +68,14 @@ def _run(
     context: HydraContext,
     config: DictConfig,
     task: TaskFunction,
-    words: list[str],
+    overrides: list[str],
     number: int,
 ) -> JobReturn:
     """One job, in a process of the cluster."""
     os.chdir(directory)
     setup_globals()
     Singleton.set_state(singletons)
-    job = context.config_loader.load_sweep_config(config, words)
+    job = context.config_loader.load_sweep_config(config, overrides)
     with open_dict(job):
         job.hydra.job.id, job.hydra.job.num = f"{job.hydra.job.name}_{number}", number
     HydraConfig.instance().set_config(job)

@@ -29,7 +29,7 @@ class Search(JobSweeper):
     """Optuna's TPE over a space of choices, ranges and intervals.
 
     Args:
-        params: the space, beside the words of the command line.
+        params: the space, beside the overrides of the command line.
         n_trials: that end well before the search ends; a second start runs only those that are missing.
         n_jobs: trials at a time, for launchers that run several.
         max_failure_rate: of n_trials, from 0 to 1; where more fail in one start, the search stops.
@@ -98,7 +98,7 @@ class Search(JobSweeper):
             yield batch
 
     def _job(self, params: Mapping[str, Any]) -> Job:
-        """The words of a trial: four digits of a number are enough, and name a folder that can be read."""
+        """The overrides of a trial: four digits of a number are enough, and name a folder that can be read."""
         said = [f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}" for key, value in params.items()]
         return self.jobs.job([*self.fixed, *said], self.space)
 

@@ -1,4 +1,4 @@
-"""What the swept words of a command line mean to Optuna."""
+"""What the swept overrides of a command line mean to Optuna."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ class _Launcher(plugin.BaseSubmititLauncher):  # type: ignore[misc]
         early = {"folder": params.pop("submitit_folder")} | ({_LIMIT: params.pop(_LIMIT)} if _LIMIT in params else {})
         executor = submitit.AutoExecutor(cluster=cluster, **early)
         executor.update_parameters(**params)
-        words, numbers = [list(each) for each in job_overrides], count(initial_job_idx)
+        overrides, numbers = [list(each) for each in job_overrides], count(initial_job_idx)
         rest = repeat("hydra.sweep.dir"), numbers, map(str, count(initial_job_idx)), repeat(Singleton.get_state())
-        jobs = executor.map_array(self, words, *rest)
+        jobs = executor.map_array(self, overrides, *rest)
         return [each for job in jobs if (each := _result(job)) is not None]
 
 

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 
 class JobSweeper(Sweeper):
-    """What sweeps have in common. `params`: what is swept, beside the words of the command line that go before it."""
+    """What sweeps have in common. `params`: what is swept; overrides of the command line go before it."""
 
     config: DictConfig
     hydra_context: HydraContext
@@ -85,7 +85,7 @@ class JobSweeper(Sweeper):
             return
         before = {job.folder: _noted(job.folder) for job in jobs}
         try:
-            self.launcher.launch([job.overrides() for job in jobs], initial_job_idx=self.launched)
+            self.launcher.launch([job.command() for job in jobs], initial_job_idx=self.launched)
             return
         except Exception as error:
             said, traceback = str(error).partition("\n")[0], log.isEnabledFor(logging.DEBUG)
@@ -114,9 +114,9 @@ class Grid(JobSweeper):
     def run(self, overrides: list[Override]) -> bool:
         """Run what is missing of the grid."""
         swept = {override.get_key_element() for override in overrides if override.is_sweep_override()}
-        words = [values(override) for override in overrides]
+        axes_values = [values(override) for override in overrides]
         each = with_progress(
-            itertools.product(*words), math.prod(map(len, words)), "jobs", "Composing jobs", lambda job: 1
+            itertools.product(*axes_values), math.prod(map(len, axes_values)), "jobs", "Composing jobs", lambda job: 1
         )
         jobs = [self.jobs.job(job, swept) for job in each]
         missing = self.missing(jobs)
