@@ -33,6 +33,27 @@ DATA = {
     "seed": 0,
 }
 
+# Of `add_lora`, for a ViT and GPT-2.
+LORA = {
+    "rank": 4,
+    "alpha": None,
+    "dropout": 0.0,
+    "target_modules": ["c_attn", "c_proj"],
+    "train_vision_tower": False,
+    "parts": ["decoder"],
+    "use_dora": False,
+    "use_rslora": False,
+    "init": "default",
+}
+
+
+def shape(captioner):
+    """Positions and width of an image's features."""
+    import torch
+
+    return tuple(captioner.encode(torch.zeros(1, 3, *captioner.processor.image_size, dtype=torch.uint8)).shape[1:])
+
+
 # As a sitecustomize.py on PYTHONPATH, or at the top of a script: these packages are as good as not installed.
 BLOCK = """\
 from importlib.machinery import PathFinder

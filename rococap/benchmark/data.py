@@ -16,8 +16,8 @@ from rococap.benchmark.work import TOKENIZER, FirstImages, draw
 from rococap.data.image import read
 from rococap.data.kept.images import open_images
 from rococap.data.kept.rows import cores
-from rococap.models.hub import load_tokenizer
-from rococap.models.processor import HFProcessor
+from rococap.models.hub import load_image_settings, load_tokenizer
+from rococap.models.processor import causal_processor
 from rococap.types import Example, Processor
 
 READS = 20_000  # of prepared images, in random order
@@ -29,7 +29,7 @@ def measure(data: Path | None, images: int, rounds: int) -> dict[str, Any]:
     Returns:
         ratio: rate with keeping over rate without; images_per_second: of preparing; reads_per_second: of one core.
     """
-    processor = HFProcessor((224, 224), 2, load_tokenizer(str(TOKENIZER)), 1024)
+    processor = causal_processor(load_image_settings(str(TOKENIZER)), load_tokenizer(str(TOKENIZER)), 1024)
     alone = kept = 0.0
     with tempfile.TemporaryDirectory() as folder:
         examples = FirstImages(data or draw(Path(folder) / "data", images), images).examples("train")

@@ -100,9 +100,9 @@ def encoder(captioner: Captioner, precision: Precision, device: str) -> Encoder:
         with torch.inference_mode(), precision.autocast(device):
             return captioner.encode(pixels.to(device))
 
-    return Encoder(
-        captioner.tower_digest(), captioner.encoding, precision.on(device), captioner.features_shape, np.float16, encode
-    )
+    positions, width = encode(torch.zeros(1, 3, *captioner.processor.image_size, dtype=torch.uint8)).shape[1:]
+    digest, arithmetic = captioner.tower_digest(), precision.on(device)
+    return Encoder(digest, captioner.encoding, arithmetic, (positions, width), np.float16, encode)
 
 
 def products(captioner: Captioner, data: CaptionData, precision: Precision, device: str) -> tuple[Products, Products]:

@@ -21,6 +21,7 @@ from rococap.models.accelerate import accelerate
 from rococap.models.lora import add_lora
 from rococap.models.processor import HFProcessor, ImageSettings
 from rococap.models.tiny import DIRECTORY
+from rococap.models.towers import grid_of
 from rococap.models.vit_gpt2 import ViTGPT2
 from rococap.types import Example, Split, UserError
 
@@ -90,9 +91,11 @@ def network(size: str, tokenizer: Path) -> ViTGPT2:
     config.decoder_start_token_id = words.eos_token_id
     model = VisionEncoderDecoderModel(config)
     settings = ImageSettings((224, 224), 2, 1 / 255, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    captioner = ViTGPT2(model, settings, words, frozenset(), "", None)
-    targets = ["c_attn", "c_proj"]
-    add_lora(captioner, rank=16, alpha=32, dropout=0.05, target_modules=targets, train_vision_tower=False)
+    captioner = ViTGPT2(model, settings, words, frozenset(), "", grid_of(config.encoder, settings.size))
+    add_lora(
+        captioner, rank=16, alpha=32, dropout=0.05, target_modules=["c_attn", "c_proj"], train_vision_tower=False,
+        parts=["decoder"], use_dora=False, use_rslora=False, init="default",
+    )  # fmt: skip
     accelerate(captioner.network)
     assert isinstance(captioner.processor, HFProcessor)
     return captioner

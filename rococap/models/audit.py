@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,10 +9,9 @@ import torch
 from rich.table import Table
 from torch import nn
 
-from rococap.models.base import Captioner
+from rococap.models.base import Captioner, plain_name
 from rococap.types import UserError
 
-_WRAPPERS = re.compile(r"base_model\.model\.|\.base_layer|\.modules_to_save\.\w+|\.original_module|\.lora_[AB]\.\w+")
 _MEBI = 2**20
 
 
@@ -42,8 +40,8 @@ def audit(captioner: Captioner) -> list[Part]:
     """
     _refuse_frozen_random(captioner)
     parts: dict[tuple[str, str], Part] = {}
-    for name, parameter in captioner.network.named_parameters():
-        key = _place(name), _state(name, parameter, captioner.new)
+    for name, parameter in captioner.model.named_parameters():
+        key = _place(captioner, plain_name(name)), _state(name, parameter, captioner.new)
         parts.setdefault(key, Part(*key)).add(parameter)
     return list(parts.values())
 
@@ -71,17 +69,17 @@ def refuse_missing_gradients(captioner: Captioner) -> None:
     Raises:
         UserError: one has none, so it is no part of the computation.
     """
-    without = [name for name, p in captioner.network.named_parameters() if p.requires_grad and p.grad is None]
+    without = [name for name, p in captioner.model.named_parameters() if p.requires_grad and p.grad is None]
     if without:
         raise UserError(
-            f"{len(without)} trainable parameters got no gradient in the first step, such as {_plain(without[0])}: "
+            f"{len(without)} trainable parameters got no gradient in the first step, such as {plain_name(without[0])}: "
             "they take no part in the loss.\nFreeze them, or leave them out of lora.target_modules."
         )
 
 
 def _refuse_frozen_random(captioner: Captioner) -> None:
     trains = {
-        _plain(name) for name, p in captioner.network.named_parameters() if p.requires_grad and ".lora_" not in name
+        plain_name(name) for name, p in captioner.model.named_parameters() if p.requires_grad and ".lora_" not in name
     }
     frozen = sorted(captioner.new - trains)
     if frozen:
@@ -92,19 +90,14 @@ def _refuse_frozen_random(captioner: Captioner) -> None:
         )
 
 
-def _plain(name: str) -> str:
-    """The parameter's name before PEFT wrapped it."""
-    return _WRAPPERS.sub("", name)
-
-
-def _place(name: str) -> str:
-    """encoder.layers.3.attention.q_proj.weight -> encoder attention: the tower, and the part within a block."""
-    steps = _plain(name).split(".")[:-1] or [_plain(name)]
-    blocks = [i for i, step in enumerate(steps) if step.isdigit()]
+def _place(captioner: Captioner, name: str) -> str:
+    """encoder.layers.3.attention.q_proj.weight -> tower attention: the part, and the place within a block."""
+    part, steps = captioner.part(name), name.split(".")[:-1]
+    blocks = [i for i, step in enumerate(steps) if step.isdigit() and i + 1 < len(steps)]
     if blocks:
-        return f"{steps[0]} {steps[blocks[0] + 1]}"
-    inner = [step for step in steps[1:] if step not in {"transformer", "model"}]
-    return " ".join([steps[0], *inner[:1]])
+        return f"{part} {steps[blocks[0] + 1]}"
+    inner = [step for step in steps if not step.isdigit()]
+    return " ".join([part, *inner[-1:]])
 
 
 def _state(name: str, parameter: nn.Parameter, new: frozenset[str]) -> str:
@@ -112,6 +105,6 @@ def _state(name: str, parameter: nn.Parameter, new: frozenset[str]) -> str:
         return "LoRA"
     if ".original_module" in name:
         return "kept"
-    if _plain(name) in new:
+    if plain_name(name) in new:
         return "new"
     return "trained" if parameter.requires_grad else "frozen"

@@ -22,17 +22,7 @@ model.eval()
 To caption an image:
 
 ```python
-import torch
-from PIL import Image
-from transformers import AutoImageProcessor, AutoTokenizer, GenerationConfig
-
-tokenizer = AutoTokenizer.from_pretrained("{folder}")
-processor = AutoImageProcessor.from_pretrained("{folder}")
-settings = GenerationConfig.from_pretrained("{folder}", max_new_tokens=128)
-pixel_values = processor(Image.open("IMAGE").convert("RGB"), return_tensors="pt").pixel_values
-with torch.no_grad():
-    ids = model.generate(pixel_values=pixel_values, generation_config=settings)
-print(tokenizer.decode(ids[0], skip_special_tokens=True))
+{captioning}
 ```
 
 `rococap` reads images of more kinds (16-bit, CMYK, transparent) than `convert("RGB")` does.
@@ -43,9 +33,9 @@ from peft import PeftModel
 
 model = PeftModel.from_pretrained(base, "adapter")"""
 _MODEL = """\
-from transformers import VisionEncoderDecoderModel
+from transformers import {model_class}
 
-model = VisionEncoderDecoderModel.from_pretrained("model")"""
+model = {model_class}.from_pretrained("model")"""
 
 
 def export(captioner: Captioner, run: Path) -> Path:
@@ -66,11 +56,11 @@ def export(captioner: Captioner, run: Path) -> Path:
     else:
         temporary.mkdir()
         captioner.save_network(temporary)
-        code, title = _MODEL, "A captioner, trained in full"
+        code, title = _MODEL.format(model_class=captioner.model_class), "A captioner, trained in full"
     captioner.save_settings(temporary)
-    (temporary / "README.md").write_text(
-        _README.format(title=title, code=code + captioner.opening_code, folder=folder.name), encoding="utf-8"
-    )
+    captioning = captioner.captioning_code(folder.name).rstrip()
+    readme = _README.format(title=title, code=code + captioner.opening_code, captioning=captioning)
+    (temporary / "README.md").write_text(readme, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     return folder

@@ -6,29 +6,31 @@ import logging
 import os
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    VisionEncoderDecoderModel,
-)
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.image_processing_base import ImageProcessingMixin
 
+from rococap.models.loading import Loading, settle
 from rococap.models.processor import ImageSettings, image_settings
 from rococap.types import UserError
 
 log = logging.getLogger(__name__)
+
+# model_type of a checkpoint -> the `model=` that reads it
+READERS = {
+    "vision-encoder-decoder": "vit_gpt2",
+    "blip": "blip",
+    "blip-2": "blip2",
+    "llava": "llava",
+    "llava_mistral": "llava_med",
+}
 
 if "TRANSFORMERS_VERBOSITY" not in os.environ:  # its warnings speak of choices that are made, and tested, here
     transformers.logging.set_verbosity_error()
@@ -37,65 +39,71 @@ if "TRANSFORMERS_VERBOSITY" not in os.environ:  # its warnings speak of choices 
 logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)  # its retries; the outcome is told below
 
 
-def load_whole(path: str) -> tuple[VisionEncoderDecoderModel, frozenset[str]]:
-    """A VisionEncoderDecoderModel in fp32, and the names of its parameters that the checkpoint lacked.
+def load(
+    auto: Any, path: str, loading: Loading, keep: Sequence[str] = (), **arguments: Any
+) -> tuple[Any, frozenset[str]]:
+    """A checkpoint's model, and the names of its parameters that the checkpoint lacked: these have random values.
+
+    Args:
+        auto: one of transformers' classes with `from_pretrained`.
+        keep: see `Loading.arguments`.
+        arguments: of `from_pretrained` beside those of the loading, such as a config.
 
     Raises:
-        UserError: no such checkpoint, or not ViT and GPT-2.
+        UserError: there is no such checkpoint, a part of it is missing or broken, or weights of layers that are to be
+            rounded are not in it.
     """
-    config = _config(path)
-    if config.model_type != "vision-encoder-decoder":
+    with answers(path):
+        model, info = auto.from_pretrained(path, output_loading_info=True, **loading.arguments(keep), **arguments)
+    settle(model, loading)
+    missing = frozenset(info["missing_keys"])
+    rounded = [name for name in missing if type(_owner(model, name)).__name__ in {"Linear4bit", "Linear8bitLt"}]
+    if rounded:
         raise UserError(
-            f"model.path={path} is a {config.model_type} checkpoint, not a vision-encoder-decoder.\n"
-            "To join a ViT and a GPT-2 of your choice: model=vit_gpt2_fresh model.encoder=... model.decoder=..."
+            f"{path} lacks {len(rounded)} weights, such as {rounded[0]}: new ones can't be rounded to "
+            f"{loading.weights}, since they must train.\nTake precision=auto."
         )
-    _require(config.encoder, ("vit",), f"{path} (encoder)")
-    _require(config.decoder, ("gpt2",), f"{path} (decoder)")
-    with _answers(path):
-        model, info = VisionEncoderDecoderModel.from_pretrained(
-            path, config=_without_generation(config), dtype=torch.float32, output_loading_info=True
-        )
-    model.encoder.pooler = None  # nothing reads it: it would train on no gradient
-    missing = frozenset(name for name in info["missing_keys"] if not name.startswith("encoder.pooler."))
     return model, missing
 
 
-def load_vit(path: str) -> tuple[PreTrainedModel, frozenset[str]]:
-    """A vision tower in fp32, without its pooler, and the names of its parameters that the checkpoint lacked."""
-    _require(_config(path), ("vit",), path)
-    with _answers(path):
-        model, info = AutoModel.from_pretrained(
-            path, add_pooling_layer=False, dtype=torch.float32, output_loading_info=True
-        )
-    return model, frozenset(info["missing_keys"])
-
-
-def load_gpt2(path: str) -> tuple[PreTrainedModel, frozenset[str]]:
-    """A GPT-2 in fp32 with cross-attention, and the names of its parameters that the checkpoint lacked."""
-    config = _config(path)
-    _require(config, ("gpt2",), path)
-    config.is_decoder, config.add_cross_attention = True, True
-    with _answers(path):
-        model, info = AutoModelForCausalLM.from_pretrained(
-            path, config=config, dtype=torch.float32, output_loading_info=True
-        )
-    return model, frozenset(info["missing_keys"])
-
-
-def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
-    """The checkpoint's tokenizer; it must know an end token."""
-    with _answers(path):
+def load_tokenizer(path: str, *, ends: bool = True) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer; `ends`: it must know an end token."""
+    with answers(path):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path)
-    if tokenizer.eos_token_id is None:
+    if ends and tokenizer.eos_token_id is None:
         raise UserError(f"{path}: its tokenizer has no end token, so no caption could end.")
     return tokenizer
 
 
 def load_image_settings(path: str) -> ImageSettings:
     """What the checkpoint's preprocessor_config.json says."""
-    with _answers(path):
+    with answers(path):
         config, _ = ImageProcessingMixin.get_image_processor_dict(path)
     return image_settings(config, f"{path}/preprocessor_config.json")
+
+
+def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path") -> PretrainedConfig:
+    """The checkpoint's config, read before its weights.
+
+    Args:
+        types: the model types that can be read; any, where there is none.
+        setting: that named the path, for the message.
+
+    Raises:
+        UserError: there is none, or it is of another type; then the `model=` that reads it is named.
+    """
+    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
+        raise UserError(f"{path}: the directory holds no model (no config.json).")
+    with answers(path):
+        config: PretrainedConfig = AutoConfig.from_pretrained(path)
+    if types and config.model_type not in types:
+        reader = READERS.get(config.model_type)
+        remedy = f"model={reader} reads it" if reader else "model=vlm reads image-text models of many types"
+        raise UserError(
+            f"{setting}={path} is of type {config.model_type}: this architecture takes {', '.join(types)}.\n"
+            f"Take another checkpoint, or another model: {remedy}."
+        )
+    return config
 
 
 def place(path: str) -> str:
@@ -103,30 +111,24 @@ def place(path: str) -> str:
     return str(Path(path).resolve()) if Path(path).is_dir() else path
 
 
-def _config(path: str) -> PretrainedConfig:
-    if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
-        raise UserError(f"{path}: the directory holds no model (no config.json).")
-    with _answers(path):
-        config: PretrainedConfig = AutoConfig.from_pretrained(path)
-    return config
-
-
-def _require(config: PretrainedConfig, types: tuple[str, ...], where: str) -> None:
-    if config.model_type not in types:
-        raise UserError(f"{where} is of type {config.model_type}: this architecture takes {' or '.join(types)}.")
-
-
-def _without_generation(config: PretrainedConfig) -> PretrainedConfig:
+def without_generation(config: PretrainedConfig, *parts: PretrainedConfig) -> PretrainedConfig:
     """Drop max_length, num_beams and the like, as checkpoints of 2021 carry them: `generate` refuses them there."""
-    for part in (config, config.encoder, config.decoder):
+    for part in (config, *parts):
         for name in transformers.GenerationConfig().to_dict():
             if name in part.__dict__ and not name.endswith("token_id") and name not in PretrainedConfig().to_dict():
                 delattr(part, name)
     return config
 
 
+def _owner(model: torch.nn.Module, parameter: str) -> torch.nn.Module | None:
+    try:
+        return model.get_submodule(parameter.rpartition(".")[0])
+    except AttributeError:
+        return None
+
+
 @contextmanager
-def _answers(path: str) -> Iterator[None]:
+def answers(path: str) -> Iterator[None]:
     """Turn what can go wrong while loading into one answer."""
     if not Path(path).is_dir():
         log.info("asking the Hugging Face hub for %s", path)
@@ -138,6 +140,11 @@ def _answers(path: str) -> Iterator[None]:
         reason = " ".join(str(error).split())[:300]
         if Path(path).is_dir():
             raise UserError(f"{path}: the directory cannot be loaded as a model: {reason}") from error
+        if "gated" in reason.lower() or "403" in reason:
+            raise UserError(
+                f"{path} is gated on the Hugging Face hub: {reason}\n"
+                f"Accept its terms at huggingface.co/{path}, then: hf auth login"
+            ) from error
         raise UserError(
             f"{path} is no directory here, and the Hugging Face hub did not give it: {reason}\n"
             "Check the name and the network, or download it elsewhere and pass its directory."

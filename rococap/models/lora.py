@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from typing import Literal
+
 from peft import LoraConfig, get_peft_model
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
-from rococap.models.base import Captioner
+from rococap.models.base import Captioner, Part, within
 from rococap.types import UserError
+
+_LINEAR = {"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"}
 
 
 def add_lora(
@@ -15,8 +22,12 @@ def add_lora(
     rank: int,
     alpha: float | None,
     dropout: float,
-    target_modules: list[str],
+    target_modules: list[str] | None,
     train_vision_tower: bool,
+    parts: list[Part],
+    use_dora: bool,
+    use_rslora: bool,
+    init: Literal["default", "gaussian", "pissa", "olora", "orthogonal"],
 ) -> None:
     """Freeze the network and put LoRA on its target modules (Hu et al. 2021, arXiv:2106.09685).
 
@@ -26,38 +37,108 @@ def add_lora(
         rank: of the update's two factors.
         alpha: the update is scaled by alpha / rank; None means 2 * rank.
         dropout: on the input of the update, 0 <= dropout < 1.
-        target_modules: names of linear layers, matched at their end.
+        target_modules: names of linear layers, matched at their end; None: those that suit the architecture.
         train_vision_tower: train the tower in full as well.
+        parts: of the network that get LoRA: tower, projector, decoder. Names reach no other part.
+        use_dora: magnitude and direction apart (Liu et al. 2024, arXiv:2402.09353).
+        use_rslora: scaled by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732).
+        init: of the factors. default: the update starts at zero; gaussian: likewise, of normal values; pissa (Meng et
+            al. 2024, arXiv:2404.02948) and olora (arXiv:2406.01775) start from the weights' own directions, which
+            changes what is frozen too; orthogonal.
 
     Raises:
-        UserError: no module has one of these names.
+        UserError: no linear layer of these parts has one of these names.
     """
     network = captioner.network
     whole = whole_modules(network, captioner.new)
     if train_vision_tower:
-        prefix = next(name for name, module in network.named_modules() if module is captioner.tower)
-        whole += [f"{prefix}.{name}" for name in _parts(captioner.tower)]
-    for target in target_modules:
-        if not any(name.split(".")[-1] == target or name.endswith(f".{target}") for name, _ in network.named_modules()):
-            linear = sorted({name.split(".")[-1] for name, m in network.named_modules() if _adaptable(m)})
-            raise UserError(f"lora.target_modules: no module is named {target}. There are: {', '.join(linear)}.")
+        if "tower" in parts:
+            raise UserError(
+                "lora.train_vision_tower=true trains the tower in full; lora.parts asks for LoRA on it: choose one."
+            )
+        places = [place for place in captioner.encoder if place in dict(network.named_modules())]
+        parts_of_tower = [name for place in places for name in _parts(network, place)]
+        whole += [name for name in parts_of_tower if not within(name, (*whole, *captioner.unused))]
+    targets = _targets(captioner, target_modules, parts, whole)
+    names = sorted({name for name, _ in network.named_modules() if re.fullmatch(targets, name)})
     config = LoraConfig(
         r=rank,
         lora_alpha=2 * rank if alpha is None else alpha,
         lora_dropout=dropout,
-        target_modules=list(target_modules),
-        # A module that trains in full needs no update beside it.
-        exclude_modules=[f"{module}.{target}" for module in whole for target in target_modules] or None,
+        target_modules=targets,
         modules_to_save=whole or None,
-        fan_in_fan_out=True,  # GPT-2's Conv1D keeps its weight transposed
+        # GPT-2's Conv1D keeps its weight transposed; a rounded layer has it as others have.
+        fan_in_fan_out=any(isinstance(network.get_submodule(name), Conv1D) for name in names),
+        use_dora=use_dora,
+        use_rslora=use_rslora,
+        init_lora_weights=True if init == "default" else init,
     )
     captioner.network = get_peft_model(network, config)
+    _finish(captioner)
 
 
 def train_in_full(captioner: Captioner, *, train_vision_tower: bool) -> None:
     """Train every weight; the vision tower's only where asked for."""
     captioner.network.requires_grad_(True)
-    captioner.tower.requires_grad_(train_vision_tower)
+    for name, parameter in captioner.named_weights():
+        if captioner.encodes(name):
+            parameter.requires_grad_(train_vision_tower)
+    _finish(captioner)
+
+
+def _finish(captioner: Captioner) -> None:
+    """What trains is in fp32, in whatever precision the rest was published: small updates would be lost.
+
+    What takes no part in anything would get no gradient.
+    """
+    for name, parameter in captioner.named_weights():
+        if within(name, captioner.unused):
+            parameter.requires_grad_(False)
+        elif parameter.requires_grad:
+            parameter.data = parameter.data.float()
+
+
+def _targets(captioner: Captioner, names: Sequence[str] | None, parts: Sequence[Part], whole: Sequence[str]) -> str:
+    """A regular expression for the full names of the layers that get LoRA, as PEFT takes it.
+
+    Raises:
+        UserError: a name is of no linear layer there.
+    """
+    # What trains in full already, makes logits, or takes no part in anything gets none.
+    left_out = (*whole, captioner.head, *captioner.unused)
+    linear: dict[Part, list[str]] = {part: [] for part in parts}
+    for name, module in captioner.network.named_modules():
+        if type(module).__name__ in _LINEAR and captioner.part(name) in linear and not within(name, left_out):
+            linear[captioner.part(name)].append(name)
+    chosen: set[str] = set()
+    missing = set(names or ())
+    for part, layers in linear.items():
+        for target in captioner.targets.get(part, ()) if names is None else names:
+            found = [name for name in layers if f".{name}".endswith(f".{target}")]
+            chosen.update(found)
+            missing -= {target} if found else set()
+    if missing or not chosen:
+        there = sorted({_last_word(name) for layers in linear.values() for name in layers})
+        said = f"is named {', '.join(sorted(missing))}" if missing else "is one that this architecture adapts by itself"
+        raise UserError(
+            f"lora.target_modules: no linear layer of {' or '.join(parts)} {said}.\n"
+            f"There are: {', '.join(there) or 'none'}."
+        )
+    return _pattern(chosen, [name for name, _ in captioner.network.named_modules()])
+
+
+def _pattern(chosen: set[str], there: Sequence[str]) -> str:
+    """As short as the names allow: layers are told apart by their numbers only where not all of them are chosen."""
+    shapes = sorted({re.sub(r"(?<=\\\.)\d+(?=\\\.|$)", r"\\d+", re.escape(name)) for name in chosen})
+    short = "|".join(shapes)
+    same = {name for name in there if re.fullmatch(short, name)} == chosen
+    return short if same else "|".join(sorted(map(re.escape, chosen)))
+
+
+def _last_word(name: str) -> str:
+    """`c_attn` of `decoder.h.0.attn.c_attn`; `mlp.0` where the last step is a number."""
+    steps = name.split(".")
+    return ".".join(steps[-2:]) if steps[-1].isdigit() else steps[-1]
 
 
 def whole_modules(network: nn.Module, names: frozenset[str]) -> list[str]:
@@ -70,16 +151,12 @@ def whole_modules(network: nn.Module, names: frozenset[str]) -> list[str]:
     return [path for path, new in held.items() if new and not held.get(path.rpartition(".")[0], False)]
 
 
-def _parts(module: nn.Module) -> list[str]:
-    """The children that hold parameters; of a list of blocks each block, since PEFT wraps no list."""
+def _parts(network: nn.Module, place: str) -> list[str]:
+    """The children at a place that hold parameters; of a list of blocks each block, since PEFT wraps no list."""
     parts = []
-    for name, child in module.named_children():
+    for name, child in network.get_submodule(place).named_children():
         if isinstance(child, nn.ModuleList):
-            parts += [f"{name}.{part}" for part in _parts(child)]
+            parts += _parts(network, f"{place}.{name}")
         elif next(child.parameters(), None) is not None:
-            parts.append(name)
+            parts.append(f"{place}.{name}")
     return parts
-
-
-def _adaptable(module: nn.Module) -> bool:
-    return type(module).__name__ in {"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"}

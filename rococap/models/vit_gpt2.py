@@ -1,58 +1,81 @@
-"""ViT encoder and GPT-2 decoder, joined by cross-attention: Hugging Face's VisionEncoderDecoderModel."""
+"""A vision tower and a text decoder joined by cross-attention: Hugging Face's VisionEncoderDecoderModel."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from transformers import GenerationConfig, PreTrainedTokenizerBase, VisionEncoderDecoderModel
+from transformers import (
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+    VisionEncoderDecoderModel,
+)
 from transformers.modeling_outputs import BaseModelOutput
-from transformers.models.gpt2.modeling_gpt2 import GPT2Attention
 
-from rococap.models.base import Captioner
-from rococap.models.hub import load_gpt2, load_image_settings, load_tokenizer, load_vit, load_whole, place
+from rococap.models.attention import watched
+from rococap.models.base import Captioner, Part, token_loss
+from rococap.models.hub import load, load_config, load_image_settings, load_tokenizer, place, without_generation
+from rococap.models.loading import Loading, settle
 from rococap.models.processor import HFProcessor, ImageSettings
+from rococap.models.towers import TARGETS, grid_of, last_hidden, load_tower, plain_config
 from rococap.types import UserError
 
 _WHOLE = """\
 import torch
-from transformers import VisionEncoderDecoderModel
+import transformers
 
-base = VisionEncoderDecoderModel.from_pretrained({path!r}, dtype=torch.float32)
+base = transformers.VisionEncoderDecoderModel.from_pretrained({path!r}, {loading})
 """
 _PARTS = """\
 import torch
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, VisionEncoderDecoderModel
+import transformers
 
-encoder = AutoModel.from_pretrained({encoder!r}, add_pooling_layer=False, dtype=torch.float32)
-config = AutoConfig.from_pretrained({decoder!r})
+{encoder}
+config = transformers.AutoConfig.from_pretrained({decoder!r})
 config.is_decoder, config.add_cross_attention = True, True
-decoder = AutoModelForCausalLM.from_pretrained({decoder!r}, config=config, dtype=torch.float32)
-base = VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)  # the adapter brings the new cross-attention
+decoder = transformers.AutoModelForCausalLM.from_pretrained({decoder!r}, config=config, {loading})
+# The adapter brings the new cross-attention.
+base = transformers.VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)
 """
-
-
 _POOLING = """
 
 
 def pool(encoder, arguments, output):
-    grid = output.last_hidden_state[:, 1:].transpose(1, 2).unflatten(2, ({side}, {side}))
+    lead = output.last_hidden_state.shape[1] - {rows} * {columns}
+    grid = output.last_hidden_state[:, lead:].transpose(1, 2).unflatten(2, ({rows}, {columns}))
     grid = torch.nn.functional.adaptive_avg_pool2d(grid, {to}).flatten(2).transpose(1, 2)
-    output.last_hidden_state = torch.cat([output.last_hidden_state[:, :1], grid], dim=1)
+    output.last_hidden_state = torch.cat([output.last_hidden_state[:, :lead], grid], dim=1)
 
 
 model.encoder.register_forward_hook(pool)  # as it was trained: fewer visual tokens
 """
+_CAPTION = """\
+import torch
+from PIL import Image
+from transformers import AutoImageProcessor, AutoTokenizer, GenerationConfig
+
+tokenizer = AutoTokenizer.from_pretrained("{folder}")
+processor = AutoImageProcessor.from_pretrained("{folder}")
+settings = GenerationConfig.from_pretrained("{folder}", max_new_tokens={limit})
+pixel_values = processor(Image.open("IMAGE").convert("RGB"), return_tensors="pt").pixel_values
+with torch.no_grad():
+    ids = model.generate(pixel_values=pixel_values, generation_config=settings, num_beams=1, do_sample=False)
+print(tokenizer.decode(ids[0], skip_special_tokens=True))
+"""
+# Decoders whose cross-attention sees the image, by model_type: the module that makes logits, and LoRA's usual targets.
+# Others build too, and some of them, such as BioGPT, ignore the image without a word.
+_HEAD = {"gpt2": "lm_head", "bert": "cls", "roberta": "lm_head"}
+_TARGETS = {"gpt2": ("c_attn", "c_proj"), "bert": ("query", "value"), "roberta": ("query", "value")}
+DECODERS = tuple(_HEAD)
+_CROSS = r".*\.(?:crossattention|ln_cross_attn)"  # what a language model lacks
 
 
-def published(path: str, visual_tokens: int | None = None) -> ViTGPT2:
+def published(path: str, visual_tokens: int | None = None, loading: Loading = Loading()) -> ViTGPT2:
     """A captioner that was published whole, such as nlpconnect/vit-gpt2-image-captioning.
 
     Args:
@@ -63,58 +86,73 @@ def published(path: str, visual_tokens: int | None = None) -> ViTGPT2:
     Raises:
         UserError: not a VisionEncoderDecoder checkpoint, or the hub cannot be reached.
     """
-    model, new = load_whole(path)
-    code = _WHOLE.format(path=place(path))
-    return ViTGPT2(model, load_image_settings(path), load_tokenizer(path), new, code, visual_tokens)
+    config = load_config(path, ("vision-encoder-decoder",))
+    _require_decoder(config.decoder, f"model.path={path}")
+    keep = ("encoder", "enc_to_dec_proj", f"decoder.{_HEAD[config.decoder.model_type]}")
+    read = without_generation(config, config.encoder, config.decoder)
+    model, new = load(VisionEncoderDecoderModel, path, loading, keep, config=read)
+    if hasattr(model.encoder, "pooler"):
+        model.encoder.pooler = None  # nothing reads it: it would train on no gradient
+    new = frozenset(name for name in new if not name.startswith("encoder.pooler."))
+    settings = load_image_settings(path)
+    code = _WHOLE.format(path=place(path), loading=loading.code(keep)) + loading.settling
+    grid = grid_of(config.encoder, settings.size)
+    return ViTGPT2(model, settings, load_tokenizer(path, ends=False), new, code, grid, visual_tokens)
 
 
-def fresh(encoder: str, decoder: str, visual_tokens: int | None = None) -> ViTGPT2:
-    """Any ViT and any GPT-2 put together. What joins them has random values and must be trained in full.
+def fresh(
+    encoder: str,
+    decoder: str,
+    visual_tokens: int | None = None,
+    loading: Loading = Loading(),
+) -> ViTGPT2:
+    """A vision tower and a language model put together. What joins them has random values and must be trained in full.
 
     Args:
-        encoder: a ViT on the hub or in a directory.
-        decoder: a GPT-2 with its tokenizer, on the hub or in a directory.
+        encoder: a ViT, DINOv2 or 3, CLIP, SigLIP or Swin on the hub or in a directory.
+        decoder: a GPT-2, BERT or RoBERTa with its tokenizer, on the hub or in a directory.
         visual_tokens: see `published`.
 
     Raises:
         UserError: one of them is no such checkpoint, or the hub cannot be reached.
     """
-    vision, new_vision = load_vit(encoder)
-    language, new_language = load_gpt2(decoder)
-    model = VisionEncoderDecoderModel(encoder=vision, decoder=language)
-    new = {f"encoder.{name}" for name in new_vision} | {f"decoder.{name}" for name in new_language}
+    vision = load_tower(encoder, loading)
+    language, new_language, code = _load_decoder(decoder, loading)
+    model = VisionEncoderDecoderModel(encoder=vision.module, decoder=language)
+    new = {f"encoder.{name}" for name in vision.new} | {f"decoder.{name}" for name in new_language}
     new |= {name for name, _ in model.named_parameters() if name.startswith("enc_to_dec_proj.")}
-    code = _PARTS.format(encoder=place(encoder), decoder=place(decoder))
-    return ViTGPT2(model, load_image_settings(encoder), load_tokenizer(decoder), frozenset(new), code, visual_tokens)
+    settle(model, loading)
+    code = _PARTS.format(encoder=vision.code, decoder=place(decoder), loading=code) + loading.settling
+    tokenizer = load_tokenizer(decoder, ends=False)
+    captioner = ViTGPT2(model, vision.settings, tokenizer, frozenset(new), code, vision.grid, visual_tokens)
+    captioner.unused = tuple(f"encoder.{name}" for name in vision.unused)
+    return captioner
 
 
-def pooled_side(side: int, visual_tokens: int | None) -> int:
-    """Height and width of the pooled grid; raises UserError unless it is a square that fits into `side` x `side`."""
-    if visual_tokens is None:
-        return side
-    to = math.isqrt(max(visual_tokens, 0))
-    if to * to != visual_tokens or not 1 <= to <= side:
-        squares = ", ".join(str(n * n) for n in range(side, 0, -1) if side % n == 0)
+def _load_decoder(path: str, loading: Loading) -> tuple[Any, frozenset[str], str]:
+    """A language model with cross-attention, the names of its parameters that are new, and its loading as code."""
+    config = load_config(path, setting="model.decoder")
+    _require_decoder(config, f"model.decoder={path}")
+    config.is_decoder, config.add_cross_attention = True, True
+    keep = (_CROSS, _HEAD[config.model_type])
+    model, new = load(AutoModelForCausalLM, path, loading, keep, config=config)
+    return model, new, loading.code(keep)
+
+
+def _require_decoder(config: PretrainedConfig, where: str) -> None:
+    if config.model_type not in DECODERS:
         raise UserError(
-            f"model.visual_tokens={visual_tokens}: the vision tower gives {side} x {side} patches.\n"
-            f"Take one of {squares}."
+            f"{where}: a decoder of type {config.model_type} is not known to look at the image; those that do are "
+            f"{', '.join(DECODERS)}.\nTo join a vision tower to a Llama-like language model: model=prefix"
         )
-    return to
-
-
-def pooled(features: Tensor, side: int, to: int) -> Tensor:
-    """Average the patches of `[batch, 1 + side * side, width]` to a grid of `to` x `to`; the class token stays."""
-    grid = features[:, 1:].transpose(1, 2).reshape(len(features), -1, side, side)
-    patches = functional.adaptive_avg_pool2d(grid, to).flatten(2).transpose(1, 2)
-    return torch.cat([features[:, :1], patches], dim=1)
 
 
 class ViTGPT2(Captioner):
     """A VisionEncoderDecoderModel behind the three verbs."""
 
-    processor: HFProcessor
-    mean: Tensor
-    std: Tensor
+    encoder = ("encoder",)
+    projector = ("enc_to_dec_proj",)
+    model_class = "VisionEncoderDecoderModel"
 
     def __init__(
         self,
@@ -123,72 +161,49 @@ class ViTGPT2(Captioner):
         tokenizer: PreTrainedTokenizerBase,
         new: frozenset[str],
         base_code: str,
-        visual_tokens: int | None,
+        grid: tuple[int, int],
+        visual_tokens: int | None = None,
     ) -> None:
-        super().__init__()
-        self.network = network
-        self.settings = settings
-        self.processor = HFProcessor(settings.size, settings.resample, tokenizer, network.config.decoder.n_positions)
-        self.new = new
-        self.side = math.isqrt(network.config.encoder.image_size**2 // network.config.encoder.patch_size**2)
-        self.pooled_side = pooled_side(self.side, visual_tokens)
-        self.base_code = base_code
-        self.opening_code = _POOLING.format(side=self.side, to=self.pooled_side) if self._pools else ""
         # Old checkpoints keep the start token in the config, newer ones in the generation config.
         starts = [getattr(c, "decoder_start_token_id", None) for c in (network.config, network.generation_config)]
-        end = tokenizer.eos_token_id
-        self.start_token_id = int(next(i for i in (*starts, tokenizer.bos_token_id, end) if i is not None))
+        end = _first(tokenizer.eos_token_id, tokenizer.sep_token_id)
+        if end is None:
+            raise UserError("model: its tokenizer has no end token, so no caption could end.")
+        pad = _first(tokenizer.pad_token_id, end)
+        config = network.config.decoder
+        positions = config.n_positions if config.model_type == "gpt2" else config.max_position_embeddings
+        # RoBERTa counts positions from its pad token's number on.
+        usable = positions - (config.pad_token_id + 1 if config.model_type == "roberta" else 0)
+        processor = HFProcessor(settings, tokenizer, usable, int(end), int(pad))
+        super().__init__(network, settings, processor, new, base_code, grid=grid, visual_tokens=visual_tokens)
+        kind = config.model_type
+        self.head = f"decoder.{_HEAD[kind]}"
+        self.targets: Mapping[Part, tuple[str, ...]] = {"decoder": _TARGETS[kind], "tower": TARGETS}
+        if self.grid != self.full_grid:
+            self.opening_code = _POOLING.format(rows=grid[0], columns=grid[1], to=self.grid)
+        self.start_token_id = int(_first(*starts, tokenizer.bos_token_id, tokenizer.cls_token_id, end))
         self.generation = GenerationConfig(
             decoder_start_token_id=self.start_token_id,
             bos_token_id=self.start_token_id,
-            eos_token_id=end,
-            pad_token_id=self.processor.pad_token_id,
+            eos_token_id=processor.end_token_id,
+            pad_token_id=processor.pad_token_id,
         )
-        # Buffers, so that they follow the model to its device; scaling by 1/255 is folded into them.
-        for name in ("mean", "std"):
-            value = torch.tensor(getattr(settings, name)) / settings.scale
-            self.register_buffer(name, value[:, None, None], persistent=False)
 
     @property
-    def model(self) -> VisionEncoderDecoderModel:
-        """The VisionEncoderDecoderModel itself, whether or not PEFT is around it."""
-        inner = self.network.get_base_model() if hasattr(self.network, "get_base_model") else self.network
-        return inner
+    def vision_config(self) -> dict[str, Any]:
+        return plain_config(self.model.config.encoder)
 
-    @property
-    def tower(self) -> nn.Module:
-        encoder: nn.Module = self.model.encoder
-        return encoder
-
-    @property
-    def encoding(self) -> dict[str, Any]:
-        config = json.loads(self.model.config.encoder.to_json_string(use_diff=False))
-        normalising = {"scale": self.settings.scale, "mean": self.settings.mean, "std": self.settings.std}
-        return {"config": config, **normalising, "side": self.pooled_side}
-
-    @property
-    def features_shape(self) -> tuple[int, int]:
-        return 1 + self.pooled_side**2, self.model.config.encoder.hidden_size
-
-    def encode(self, pixel_values: Tensor) -> Tensor:
-        pixels = (pixel_values.float() - self.mean) / self.std
-        with torch.set_grad_enabled(torch.is_grad_enabled() and self.tower_trains):
-            features: Tensor = self.tower(pixel_values=pixels).last_hidden_state
-        return pooled(features, self.side, self.pooled_side) if self._pools else features
-
-    @property
-    def _pools(self) -> bool:
-        return self.pooled_side != self.side
+    def look(self, pixels: Tensor) -> Tensor:
+        return last_hidden(self.model.encoder, pixels)
 
     def forward(self, features: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self._decode(features, input_ids).last_hidden_state  # [batch, tokens, width]
         real = attention_mask.bool()
-        logits = self.model.decoder.lm_head(hidden[real])  # [real tokens, vocab]: none for padding
-        loss = functional.cross_entropy(logits.float(), input_ids[real], reduction="sum")
-        return loss, real.sum()
+        logits = self.model.get_submodule(self.head)(hidden[real])  # [real tokens, vocab]: none for padding
+        return token_loss(logits, input_ids[real]), real.sum()
 
     def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
-        # GPT-2 has no positions beyond n_positions: past them it would fail, not stop.
+        # The decoder has no positions beyond its last: past them it would fail, not stop.
         limit = min(max_new_tokens, self.processor.max_positions - 1)
         start = torch.full((len(features), 1), self.start_token_id, device=features.device)
         ids = self.model.generate(
@@ -205,47 +220,34 @@ class ViTGPT2(Captioner):
     def attend(self, features: Tensor, captions: list[str]) -> Tensor:
         rows = [torch.tensor(self.processor.tokens(c, self.processor.max_positions)[0]) for c in captions]
         ids = nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.processor.pad_token_id)
-        with torch.no_grad(), self._cross_attentions() as layers:
+        named = self.model.decoder.named_modules()
+        cross = [module for name, module in named if name.endswith(("crossattention", "crossattention.self"))]
+        shown = [module for module in cross if hasattr(module, "config")]
+        with torch.no_grad(), watched(shown) as layers:
             self._decode(features, ids.to(features.device))
         maps = torch.stack(layers).float().mean(dim=(0, 2))  # [batch, tokens, positions]
-        return maps[:, :, 1:]  # the first position is ViT's class token
+        assert self.grid is not None
+        return maps[:, :, -self.grid[0] * self.grid[1] :]
 
-    def save_network(self, folder: Path) -> None:
-        self.model.save_pretrained(folder)
+    def captioning_code(self, folder: str) -> str:
+        return _CAPTION.format(folder=folder, limit=min(128, self.processor.max_positions - 1))
 
     def save_settings(self, folder: Path) -> None:
         self.generation.save_pretrained(folder)
-        self.processor.tokenizer.save_pretrained(folder)
-        self.settings.save(folder)
+        super().save_settings(folder)
 
     def _decode(self, features: Tensor, input_ids: Tensor) -> BaseModelOutput:
-        """GPT-2 over captions shifted right by the start token. Padding comes last and attention is causal: no mask."""
+        """The decoder over captions shifted right by the start token. Padding is last and attention causal: no mask."""
         model = self.model
         start = input_ids.new_full((len(input_ids), 1), self.start_token_id)
         context = model.enc_to_dec_proj(features) if hasattr(model, "enc_to_dec_proj") else features
-        return model.decoder.transformer(
+        return model.decoder.base_model(
             input_ids=torch.cat([start, input_ids[:, :-1]], dim=1),
             encoder_hidden_states=context,
             use_cache=False,
         )
 
-    @contextmanager
-    def _cross_attentions(self) -> Iterator[list[Tensor]]:
-        """Collect each layer's weights [batch, heads, tokens, positions] while GPT-2 runs.
 
-        sdpa shows none, so it is eager meanwhile. Layer by layer, since a layer that PEFT trains in full is a copy
-        with a config of its own, which neither transformers' recorder nor `set_attn_implementation` reaches.
-        """
-        layers: list[Tensor] = []
-        decoder = self.model.decoder
-        cross = [m for m in decoder.modules() if isinstance(m, GPT2Attention) and m.is_cross_attention]
-        usual = decoder.config._attn_implementation
-        hooks = [m.register_forward_hook(lambda _module, _inputs, output: layers.append(output[1])) for m in cross]
-        for module in cross:
-            module.config._attn_implementation = "eager"
-        try:
-            yield layers
-        finally:
-            for module, hook in zip(cross, hooks, strict=True):
-                module.config._attn_implementation = usual
-                hook.remove()
+def _first(*values: Any) -> Any:
+    """The first that is not None."""
+    return next((value for value in values if value is not None), None)

@@ -24,8 +24,7 @@ log = logging.getLogger(__name__)
 def build_captioner(recipe: Recipe) -> Captioner:
     """The recipe's network, adapted as the recipe says, with the weights it starts from."""
     torch.manual_seed(recipe.seed)  # new modules have the same random values in every process
-    captioner = recipe.build_network()
-    recipe.precision.quantise(captioner, recipe.device)
+    captioner = recipe.build_network(recipe.precision.loading(recipe.device))
     recipe.adapt(captioner)
     accelerate(captioner.network)
     return captioner
@@ -51,13 +50,15 @@ def kept_encoder(captioner: Captioner, recipe: Recipe) -> Encoder | None:
     if why := next((reason for reason, holds in changing.items() if holds), None):
         log.info("features are computed anew in each epoch: %s", why)
         return None
+    encode = encoding(captioner, recipe)
+    probe = encode(torch.zeros(1, 3, *captioner.processor.image_size, dtype=torch.uint8))
     return Encoder(
         weights=captioner.tower_digest(),
         encoding=captioner.encoding,
         arithmetic=recipe.arithmetic,
-        shape=captioner.features_shape,
+        shape=(probe.shape[1], probe.shape[2]),
         dtype=np.float32 if recipe.features == "fp32" else np.float16,
-        encode=encoding(captioner, recipe),
+        encode=encode,
     )
 
 

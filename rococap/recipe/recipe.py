@@ -13,6 +13,7 @@ from torch import Tensor
 from rococap.config import build
 from rococap.metrics.base import Metric
 from rococap.models.base import Captioner
+from rococap.models.loading import Loading
 from rococap.recipe.precision import Arithmetic, Device, Precision, device_type
 from rococap.runs.folder import RunFolder
 from rococap.runs.monitor import monitored
@@ -58,7 +59,7 @@ class Recipe:
         features: auto, fp32 or off: whether what a frozen tower makes of images is kept, and in which precision.
         baselines: whether test scores are held against those of other systems.
         augment: from `uint8 [batch, 3, height, width]` to the same, of training images; None leaves them as they are.
-        build_network: the architecture with the weights that it starts from, before it is quantised and adapted.
+        build_network: the architecture with the weights that it starts from, kept as is said, before it is adapted.
         adapt: makes of it what trains.
         settings: the whole recipe, resolved, in plain values.
     """
@@ -74,7 +75,7 @@ class Recipe:
     features: Literal["auto", "fp32", "off"]
     baselines: bool
     augment: Callable[[Tensor], Tensor] | None
-    build_network: Callable[[], Captioner]
+    build_network: Callable[[Loading], Captioner]
     adapt: Callable[[Captioner], None]
     build_source: Callable[[], Source]
     settings: Mapping[str, Any]
@@ -100,7 +101,7 @@ class Recipe:
             features=cfg.features,
             baselines=cfg.baselines,
             augment=build(cfg.augment),
-            build_network=lambda: build(cfg.model),
+            build_network=lambda loading: build(cfg.model, _partial_=True)(loading=loading),
             adapt=build(cfg.lora, _convert_="all"),
             build_source=lambda: build(cfg.data.source),
             settings=settings,

@@ -62,8 +62,8 @@ def attention(captioner: Captioner, shown: Sequence[Shown]) -> dict[str, Attenti
         with torch.inference_mode():
             features = captioner.eval().encode(torch.from_numpy(pixels).to(device))
             maps = captioner.attend(features, texts).float().cpu().numpy()
-        rows = round((maps.shape[-1] * processor.image_size[0] / processor.image_size[1]) ** 0.5)
-        for one, found in zip(batch, maps.reshape(*maps.shape[:2], rows, -1), strict=True):
+        assert captioner.grid is not None  # where an architecture shows where it looks, there are patches to look at
+        for one, found in zip(batch, maps.reshape(*maps.shape[:2], *captioner.grid), strict=True):
             seen[one.example.id] = Attention(one.prediction.prediction, found, processor)
     return seen
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from commands import ROOT, SHARED, command
+from commands import ROOT, SHARED, command, shape
 
 from rococap.benchmark.limit import Products, seconds
 from rococap.benchmark.work import TOKENIZER, draw, network
@@ -17,7 +17,7 @@ BASELINE = SHARED / "bench" / "hf_trainer_baseline.py"
 def test_the_limit_counts_each_matrix_product_of_a_step_once():
     captioner = network("tiny", TOKENIZER).train()
     batch, tokens, width, layers, vocabulary = 2, 5, 192, 4, 50257
-    features = torch.randn(batch, *captioner.features_shape)
+    features = torch.randn(batch, *shape(captioner))
     ids, mask = torch.randint(5, 200, (batch, tokens)), torch.ones(batch, tokens, dtype=torch.long)
     with Products() as found:
         loss, _ = captioner(features, ids, mask)

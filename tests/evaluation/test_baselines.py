@@ -86,7 +86,7 @@ def test_runs_whose_towers_train_share_what_is_of_their_base_and_it_can_be_clear
     first = baselines.baseline_rows(captioner, data, "test", recipe)
     assert {row.system for row in first} == {"base", "common", "nearest"}
     with torch.no_grad():
-        for weight in captioner.tower.parameters():
+        for weight in captioner.model.encoder.parameters():
             weight.mul_(1.1)
     assert baselines.baseline_rows(captioner, data, "test", recipe) == first
     [kept] = [cache for cache in caches() if cache.kind == "baselines"]

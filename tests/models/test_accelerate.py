@@ -2,13 +2,12 @@
 
 import pytest
 import torch
+from commands import LORA, shape
 from torch import nn
 
 from rococap.models.accelerate import Dropout, accelerate
 from rococap.models.lora import add_lora
 from rococap.models.tiny import tiny
-
-LORA = {"rank": 4, "alpha": None, "dropout": 0.1, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
 
 
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.5])
@@ -38,10 +37,10 @@ def test_dropout_is_reproduced_by_a_seed_and_off_in_eval_mode():
 def test_the_network_computes_the_same_and_every_part_is_exchanged():
     torch.manual_seed(0)
     captioner = tiny()
-    add_lora(captioner, **LORA)
+    add_lora(captioner, **(LORA | {"dropout": 0.1}))
     captioner.eval()
     ids, mask = torch.randint(5, 200, (3, 9)), torch.ones(3, 9, dtype=torch.long)
-    features = torch.randn(3, *captioner.features_shape)
+    features = torch.randn(3, *shape(captioner))
 
     def gradients():
         captioner.zero_grad()

@@ -1,12 +1,13 @@
 """precision=int8 and nf4 with real bitsandbytes on the CPU: what is rounded, what trains on it, and that it reopens."""
 
+from functools import partial
 from itertools import pairwise
 
 import bitsandbytes
 import pytest
 import torch
 from checkpoints import gpt2_directory, vit_directory
-from commands import ROOT
+from commands import LORA, ROOT
 from peft.tuners.lora.bnb import Linear4bit, Linear8bitLt
 from test_export import image, of_rococap, opened  # noqa: F401
 from transformers.pytorch_utils import Conv1D
@@ -18,7 +19,6 @@ from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import fresh
 from rococap.recipe.precision import Precision
 
-LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
 LAYERS = {
     "int8": (bitsandbytes.nn.Linear8bitLt, Linear8bitLt, 0.01),
     "nf4": (bitsandbytes.nn.Linear4bit, Linear4bit, 0.1),
@@ -28,9 +28,7 @@ WEIGHTS = pytest.mark.parametrize("weights", LAYERS)
 
 def quantised(weights, build=tiny):
     torch.manual_seed(0)
-    captioner = build()
-    Precision("auto", weights).quantise(captioner, "cpu")
-    return captioner.eval()
+    return build(loading=Precision("auto", weights).loading("cpu")).eval()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +55,7 @@ def test_the_decoder_is_rounded_and_nothing_else(weights, batch):
 @WEIGHTS
 def test_lora_trains_on_it_and_what_is_new_trains_in_full(weights, batch, tmp_path):
     vit, gpt2 = vit_directory(tmp_path / "vit"), gpt2_directory(tmp_path / "gpt2")
-    captioner = quantised(weights, lambda: fresh(str(vit), str(gpt2)))
+    captioner = quantised(weights, partial(fresh, str(vit), str(gpt2)))
     add_lora(captioner, **LORA)
     states = {(part.name, part.state): part for part in audit(captioner)}
     assert states["decoder crossattention", "new"].trainable == states["decoder crossattention", "new"].parameters

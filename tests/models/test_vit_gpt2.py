@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import directory_of_2021, gpt2_directory, vit_directory
+from commands import LORA
 from PIL import Image
 from transformers import ViTImageProcessorPil
 
@@ -12,8 +13,6 @@ from rococap.models.lora import add_lora, train_in_full
 from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import fresh, published
 from rococap.types import UserError
-
-LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +80,7 @@ def test_visual_tokens_average_the_patches_and_keep_the_class_token(batch):
     with torch.no_grad():
         features, pooled = every.encode(images), few.encode(images)
         seen = few.attend(pooled, ["a ring", "", "a moon"])
-    assert (every.features_shape, few.features_shape) == (tuple(features.shape[1:]), tuple(pooled.shape[1:]))
+    assert (every.grid, few.grid) == ((14, 14), (7, 7))
     assert pooled.shape[1] == 50 and torch.equal(pooled[:, 0], features[:, 0])
     corner = features[:, [1, 2, 15, 16]].mean(dim=1)  # rows of 14 patches follow the class token
     torch.testing.assert_close(pooled[:, 1], corner)
@@ -117,7 +116,7 @@ def test_fresh_parts_join_with_new_modules_that_train_in_full(parts, batch):
     assert states["decoder crossattention", "new"].trainable > 0
     assert ("decoder crossattention", "LoRA") not in states
     assert states["decoder attn", "LoRA"].trainable > 0
-    assert not captioner.tower_trains and not captioner.train().tower.training
+    assert not captioner.tower_trains and not captioner.train().model.encoder.training
     images, ids, mask = batch
     loss, _ = captioner(captioner.encode(images), ids, mask)
     loss.backward()
@@ -131,7 +130,7 @@ def test_the_tower_trains_when_asked(parts, batch):
     images, ids, mask = batch
     captioner(captioner.encode(images), ids, mask)[0].backward()
     refuse_missing_gradients(captioner)
-    assert captioner.tower_trains and captioner.train().tower.training
+    assert captioner.tower_trains and captioner.train().model.encoder.training
 
 
 def test_full_fine_tuning_trains_every_weight(batch):
@@ -161,7 +160,7 @@ def test_a_parameter_without_gradient_is_refused(batch):
 
 
 def test_an_unknown_target_module_is_named_with_those_there_are():
-    with pytest.raises(UserError, match=r"no module is named c_atn. There are: .*c_attn"):
+    with pytest.raises(UserError, match=r"no linear layer of decoder is named c_atn.\nThere are: .*c_attn"):
         add_lora(tiny(), **(LORA | {"target_modules": ["c_atn"]}))
 
 

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
+from commands import LORA
 from torch import Tensor, nn
 
 from rococap.data.phantom.source import Phantom
@@ -53,7 +54,7 @@ def adapted(
     """A captioner after LoRA on these features and captions; the shipped one unless another is given."""
     torch.manual_seed(0)
     captioner = captioner or tiny()
-    add_lora(captioner, rank=16, alpha=None, dropout=0.0, target_modules=list(targets), train_vision_tower=False)
+    add_lora(captioner, **(LORA | {"rank": 16, "target_modules": list(targets)}))
     trained = [parameter for parameter in captioner.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=8e-3)
     steps = epochs * -(-len(texts) // 16)

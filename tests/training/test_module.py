@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from commands import DATA
+from commands import DATA, LORA, shape
 from omegaconf import OmegaConf
 
 from rococap.data.datamodule import CaptionData
@@ -16,8 +16,6 @@ from rococap.models.tiny import tiny
 from rococap.recipe.parts import set_up_training
 from rococap.training.module import CaptionModule
 from rococap.training.optim import constant
-
-LORA = {"rank": 4, "alpha": None, "dropout": 0.0, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
 
 
 @pytest.fixture(autouse=True)
@@ -106,9 +104,7 @@ def test_two_micro_batches_of_four_are_one_batch_of_eight():
 @pytest.mark.parametrize(("kept", "error"), [(np.float16, 1e-3), (np.float32, 1e-6)])
 def test_kept_features_give_the_same_loss_and_gradient(kept, error):
     captioner = adapted().train()
-    encoder = Encoder(
-        captioner.tower_digest(), captioner.encoding, "fp32", captioner.features_shape, kept, captioner.encode
-    )
+    encoder = Encoder(captioner.tower_digest(), captioner.encoding, "fp32", shape(captioner), kept, captioner.encode)
     source = Phantom(train=8, valid=1, test=1, seed=0)
     results = []
     for choice in (None, encoder):
@@ -127,7 +123,7 @@ def test_features_of_another_tower_or_layout_are_never_taken():
     assert len(digests) == 1  # what LoRA adds to the decoder changes no feature
     moved = tiny()
     with torch.no_grad():
-        next(moved.tower.parameters()).view(-1)[0] += 1e-3
+        next(moved.model.encoder.parameters()).view(-1)[0] += 1e-3
     assert len({*digests, moved.tower_digest(), tiny(visual_tokens=49).tower_digest()}) == 3
 
 
@@ -175,7 +171,7 @@ def test_a_step_computed_otherwise_has_the_same_gradient(setting):
     plain, other = adapted().train(), adapted().train()
     set_up_training(other, OmegaConf.create({"compile": False, "checkpoint_activations": False, setting: True}))
     ids, mask = torch.randint(5, 200, (3, 9)), torch.ones(3, 9, dtype=torch.long)
-    features = torch.randn(3, *plain.features_shape)
+    features = torch.randn(3, *shape(plain))
     expected, found = (gradient_of(c(features, ids, mask)[0], c) for c in (plain, other))
     assert float((found - expected).norm() / expected.norm()) < 1e-4
     assert plain.trainable_state().keys() == other.trainable_state().keys()
@@ -190,7 +186,7 @@ def test_checkpointed_activations_are_not_kept():
             count += tensor.numel()
             return tensor
 
-        features = torch.randn(8, *captioner.features_shape)
+        features = torch.randn(8, *shape(captioner))
         ids, mask = torch.randint(5, 200, (8, 30)), torch.ones(8, 30, dtype=torch.long)
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
             captioner(features, ids, mask)

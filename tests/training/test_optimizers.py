@@ -6,7 +6,7 @@ import bitsandbytes
 import pytest
 import pytorch_lightning as pl
 import torch
-from commands import CONF, DATA
+from commands import CONF, DATA, LORA
 from omegaconf import OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 
@@ -19,8 +19,6 @@ from rococap.models.tiny import tiny
 from rococap.training.module import CaptionModule
 from rococap.training.optim import constant, refuse_paged
 from rococap.types import UserError
-
-LORA = {"rank": 16, "alpha": None, "dropout": 0.1, "target_modules": ["c_attn", "c_proj"], "train_vision_tower": False}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -42,7 +40,7 @@ def fit(config, folder, epochs, checkpoint=None, augment=None):
     """Train by an optimizer's config; gives validation's loss after each epoch, and the module."""
     torch.manual_seed(0)
     captioner = tiny()
-    add_lora(captioner, **LORA)
+    add_lora(captioner, **(LORA | {"rank": 16, "dropout": 0.1}))
     data = CaptionData(Phantom(train=24, valid=4, test=1, seed=0), captioner.processor, batch_size=4, **DATA)
     schedule = partial(constant, warmup=0.1)
     module = CaptionModule(captioner, build(config, _convert_="all"), schedule, None, {}, seed=0, augment=augment)

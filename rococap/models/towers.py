@@ -1,0 +1,85 @@
+"""Vision towers that any decoder can be joined to: ViT, DINOv2 and 3, CLIP, SigLIP, Swin."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModel, CLIPVisionModel, PretrainedConfig, SiglipVisionModel
+
+from rococap.models.hub import load, load_config, load_image_settings, place
+from rococap.models.loading import Loading
+from rococap.models.processor import ImageSettings
+
+# By a checkpoint's model_type: the class of transformers that opens its vision tower alone, with which arguments, and
+# what of it takes no part in the last layer's output. A pooling layer, which nothing reads, is left out where possible.
+_OPENED: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
+    "vit": (AutoModel, {"add_pooling_layer": False}, ()),
+    "dinov2": (AutoModel, {}, ("embeddings.mask_token",)),
+    "dinov2_with_registers": (AutoModel, {}, ("embeddings.mask_token",)),
+    "dinov3_vit": (AutoModel, {}, ("embeddings.mask_token",)),
+    "clip": (CLIPVisionModel, {}, ("post_layernorm",)),
+    "clip_vision_model": (CLIPVisionModel, {}, ("post_layernorm",)),
+    "siglip": (SiglipVisionModel, {"vision_use_head": False}, ()),
+    "siglip_vision_model": (SiglipVisionModel, {"vision_use_head": False}, ()),
+    "swin": (AutoModel, {"add_pooling_layer": False}, ()),
+}
+TYPES = tuple(_OPENED)
+# Linear layers of their attention, for LoRA on the tower.
+TARGETS = ("q_proj", "v_proj", "query", "value")
+
+
+@dataclass(frozen=True)
+class Tower:
+    """A vision tower with its weights.
+
+    Attributes:
+        new: names of its parameters that the checkpoint lacked.
+        grid: rows and columns of the patches that it gives; they come last of its positions.
+        unused: names of what takes no part in that.
+        code: a line of Python that opens it as `encoder`, with `torch` and `transformers` imported.
+    """
+
+    module: Any
+    new: frozenset[str]
+    settings: ImageSettings
+    grid: tuple[int, int]
+    unused: tuple[str, ...]
+    code: str
+
+
+def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> Tower:
+    """A vision tower from the hub or a directory; it is never rounded.
+
+    Raises:
+        UserError: it is none of `TYPES`, or cannot be had.
+    """
+    config = load_config(path, TYPES, setting)
+    auto, arguments, unused = _OPENED[config.model_type]
+    plain = Loading(dtype=loading.dtype)
+    module, new = load(auto, path, plain, **arguments)
+    given = "".join(f", {key}={value!r}" for key, value in arguments.items())
+    code = f"encoder = transformers.{auto.__name__}.from_pretrained({place(path)!r}, {plain.code(())}{given})"
+    settings = load_image_settings(path)
+    return Tower(module, new, settings, grid_of(module.config, settings.size), unused, code)
+
+
+def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of patches of an image of so many pixels; Swin merges them 2 x 2 between its stages."""
+    step = config.patch_size * 2 ** (len(config.depths) - 1 if hasattr(config, "depths") else 0)
+    return size[0] // step, size[1] // step
+
+
+def plain_config(config: PretrainedConfig) -> dict[str, Any]:
+    """All settings in plain values."""
+    values: dict[str, Any] = json.loads(config.to_json_string(use_diff=False))
+    return values
+
+
+def last_hidden(tower: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    """The last layer's output of a tower, [batch, positions, width]."""
+    hidden: torch.Tensor = tower(pixel_values=pixels).last_hidden_state
+    return hidden

@@ -1,0 +1,165 @@
+"""Every family of architectures as the conformance test wants it: a small checkpoint in the published format, and what
+transformers itself makes of it. A new architecture is under that test by being listed here."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from checkpoints import PREPROCESSOR, directory_of_2021, gpt2_directory, tokenizer_files, vit_directory
+from torch.nn import functional
+from transformers import (
+    BertConfig,
+    BertLMHeadModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    Dinov2Config,
+    Dinov2Model,
+    Dinov2WithRegistersConfig,
+    Dinov2WithRegistersModel,
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForCausalLM,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+    SwinConfig,
+    SwinModel,
+)
+
+from rococap.models.vit_gpt2 import fresh, published
+
+
+@dataclass(frozen=True)
+class Family:
+    """How one family is made, opened, and run without rococap.
+
+    Attributes:
+        make: writes a checkpoint, or several, into a folder and gives the arguments of `open`.
+        open: from these arguments and `loading=` to a captioner.
+        logits: from a captioner, normalised pixels and labels to logits [batch, tokens, vocab] by transformers' own
+            forward of the whole model.
+        ids: from a captioner, pixels and options of `generate` to tokens, by transformers' own generate.
+        reopened: lines that give `logits` of `model`, opened by an exported README, for `pixel_values` and `labels`.
+    """
+
+    make: Callable
+    open: Callable
+    logits: Callable
+    ids: Callable
+    reopened: str
+    blind_at_first: bool = False  # what joins is new and starts at zero
+    quantised: bool = True
+
+
+def shifted(captioner, labels):
+    start = torch.full((len(labels), 1), captioner.start_token_id)
+    return torch.cat([start, labels[:, :-1]], dim=1)
+
+
+def joint_logits(captioner, pixels, labels):
+    return captioner.model(pixel_values=pixels, decoder_input_ids=shifted(captioner, labels)).logits
+
+
+def joint_ids(captioner, pixels, **options):
+    start = torch.full((len(pixels), 1), captioner.start_token_id)
+    return captioner.model.generate(
+        pixel_values=pixels, decoder_input_ids=start, generation_config=captioner.generation, do_sample=False, **options
+    )
+
+
+JOINT = """
+start = torch.full((len(labels), 1), settings.decoder_start_token_id)
+logits = model(pixel_values=pixel_values, decoder_input_ids=torch.cat([start, labels[:, :-1]], dim=1)).logits
+"""
+
+
+def of_2021(folder):
+    return [str(directory_of_2021(folder / "whole")[0])]
+
+
+def joined(tower, decoder=gpt2_directory):
+    def make(folder):
+        for name in ("tower", "decoder"):
+            (folder / name).mkdir()
+        return [str(tower(folder / "tower")), str(decoder(folder / "decoder"))]
+
+    return make
+
+
+def tower_directory(model, size=32, **settings):
+    """Of a tower whose image processor resizes or crops to so many pixels."""
+
+    def make(folder):
+        torch.manual_seed(3)
+        model().save_pretrained(folder)
+        content = PREPROCESSOR | {"size": size, "image_processor_type": "ViTImageProcessor"} | settings
+        (folder / "preprocessor_config.json").write_text(json.dumps(content))
+        return folder
+
+    return make
+
+
+SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+WIDE = SMALL | {"intermediate_size": 64}
+CROP = {"do_center_crop": True, "crop_size": {"height": 32, "width": 32}, "size": {"shortest_edge": 36}, "resample": 3}
+TOWERS = {
+    "vit": vit_directory,
+    "dinov2": tower_directory(lambda: Dinov2Model(Dinov2Config(**SMALL)), **CROP),
+    "registers": tower_directory(lambda: Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**SMALL)), **CROP),
+    "clip": tower_directory(lambda: CLIPVisionModel(CLIPVisionConfig(**WIDE)), **CROP),
+    "siglip": tower_directory(lambda: SiglipVisionModel(SiglipVisionConfig(**WIDE))),
+    "swin": tower_directory(
+        lambda: SwinModel(
+            SwinConfig(image_size=32, patch_size=2, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4)
+        )
+    ),
+}
+
+
+def bert_tokenizer(folder: Path, cls: str, sep: str, pad: str) -> PreTrainedTokenizerFast:
+    """The shipped tokenizer with BERT's or RoBERTa's special tokens beside its own."""
+    tokenizer_files(folder)
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / "tokenizer.json"), cls_token=cls, sep_token=sep, pad_token=pad
+    )
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def bert_directory(folder):
+    tokenizer = bert_tokenizer(folder, "[CLS]", "[SEP]", "[PAD]")
+    torch.manual_seed(4)
+    config = BertConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=64, **_text(), pad_token_id=tokenizer.pad_token_id
+    )
+    BertLMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+def roberta_directory(folder):
+    tokenizer = bert_tokenizer(folder, "<s>", "</s>", "<pad>")
+    torch.manual_seed(4)
+    config = RobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=66, **_text(), pad_token_id=1)
+    RobertaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def _text():
+    return {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+
+
+FAMILIES = {
+    "vit_gpt2": Family(of_2021, published, joint_logits, joint_ids, JOINT),
+    **{
+        f"{name} + gpt2": Family(joined(tower), fresh, joint_logits, joint_ids, JOINT) for name, tower in TOWERS.items()
+    },
+    "vit + bert": Family(joined(vit_directory, bert_directory), fresh, joint_logits, joint_ids, JOINT),
+    "vit + roberta": Family(joined(vit_directory, roberta_directory), fresh, joint_logits, joint_ids, JOINT),
+}
+
+
+def loss_of(logits, labels, mask):
+    """Summed cross-entropy over real tokens."""
+    each = functional.cross_entropy(logits.flatten(0, 1).float(), labels.flatten(), reduction="none")
+    return (each * mask.flatten()).sum()
