@@ -1,21 +1,24 @@
 """Through the real Trainer: a step's gradient is that of the mean over its tokens, and captions learn to end."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from commands import DATA, LORA, shape
-from omegaconf import OmegaConf
 
 from rococap.data.datamodule import CaptionData
+from rococap.data.kept import keys
 from rococap.data.kept.features import Encoder
 from rococap.data.phantom.source import Phantom
 from rococap.models.base import features_of
 from rococap.models.lora import add_lora, train_in_full
 from rococap.models.tiny import tiny
-from rococap.recipe.parts import set_up_training
 from rococap.training.module import CaptionModule
 from rococap.training.optim import constant
+from rococap.training.train import set_up_training
+from rococap.types import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -119,12 +122,20 @@ def test_kept_features_give_the_same_loss_and_gradient(kept, error):
 
 
 def test_features_of_another_tower_or_layout_are_never_taken():
-    digests = {adapted().tower_digest(), tiny().tower_digest()}
-    assert len(digests) == 1  # what LoRA adds to the decoder changes no feature
-    moved = tiny()
+    def key(captioner):
+        pixels = keys.Images.of("dataset", captioner.processor)
+        return keys.Features(pixels, captioner.tower_digest(), captioner.encoding, "fp32", "float16").digest()
+
+    same = {key(adapted()), key(tiny())}
+    assert len(same) == 1  # what LoRA adds to the decoder changes no feature
+    moved, scaled = tiny(), tiny()
     with torch.no_grad():
         next(moved.model.encoder.parameters()).view(-1)[0] += 1e-3
-    assert len({*digests, moved.tower_digest(), tiny(visual_tokens=49).tower_digest()}) == 3
+    others = {key(moved), key(tiny(visual_tokens=49))}
+    for change in ({"mean": (0.4,) * 3}, {"std": (0.4,) * 3}, {"scale": 1.0}):
+        scaled.settings = replace(tiny().settings, **change)
+        others.add(key(scaled))
+    assert len(same | others) == 6
 
 
 def batches(data, size):
@@ -169,7 +180,7 @@ def test_a_trained_captioner_ends_its_captions():
 @pytest.mark.parametrize("setting", ["checkpoint_activations", pytest.param("compile", marks=pytest.mark.slow)])
 def test_a_step_computed_otherwise_has_the_same_gradient(setting):
     plain, other = adapted().train(), adapted().train()
-    set_up_training(other, OmegaConf.create({"compile": False, "checkpoint_activations": False, setting: True}))
+    set_up_training(other, activations=setting == "checkpoint_activations", compiled=setting == "compile")
     ids, mask = torch.randint(5, 200, (3, 9)), torch.ones(3, 9, dtype=torch.long)
     features = torch.randn(3, *shape(plain))
     expected, found = (gradient_of(c(features, ids, mask)[0], c) for c in (plain, other))
@@ -193,5 +204,14 @@ def test_checkpointed_activations_are_not_kept():
         return count
 
     plain, other = adapted().train(), adapted().train()
-    set_up_training(other, OmegaConf.create({"compile": False, "checkpoint_activations": True}))
+    set_up_training(other, activations=True, compiled=False)
     assert kept(other) < 0.7 * kept(plain)
+
+
+def test_a_decoder_that_does_not_look_at_the_image_is_refused_in_the_first_step():
+    """Some architectures take features and ignore them without a word."""
+    captioner = adapted()
+    look = captioner._decode
+    captioner._decode = lambda features, ids: look(torch.ones_like(features), ids)
+    with pytest.raises(UserError, match="nothing in this decoder looks at it"):
+        fit(captioner, 8, 4, lambda groups: torch.optim.SGD(groups, lr=1.0), max_epochs=1)
