@@ -71,6 +71,8 @@ def kept_encoder(captioner: Captioner, recipe: Recipe) -> Encoder | None:
         shape=(probe.shape[1], probe.shape[2]),
         dtype=np.float32 if recipe.features == "fp32" else np.float16,
         encode=encode,
+        # The baselines see each training image once more.
+        passes=recipe.settings["trainer"]["max_epochs"] + 1 if recipe.features == "auto" else None,
     )
 
 
