@@ -1,5 +1,6 @@
 """What README.md says is so: every command runs on a little data, or composes where it needs a hub or a dataset."""
 
+import math
 import re
 import shlex
 import shutil
@@ -134,8 +135,14 @@ def test_what_is_shown(line, run):
 
 
 @pytest.mark.parametrize("line", [*COMPOSED, DEMO])
-def test_recipes_compose(line):
-    check_command_line(CONF, argv=shlex.split(line)[2:])
+def test_recipes_compose(line, jobs):
+    words = shlex.split(line)[2:]
+    check_command_line(CONF, argv=words)
+    assert len(jobs) >= math.prod(1 + word.count(",") for word in words)
+    given = dict(word.split("=") for word in words if "=" in word and "," not in word)
+    for job in jobs:
+        chosen = job.hydra.runtime.choices
+        assert {key: chosen.get(key, str(OmegaConf.select(job, key))) for key in given} == given
 
 
 def test_the_folder_is_as_described(demo):

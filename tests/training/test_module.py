@@ -64,13 +64,13 @@ def adapted():
     return captioner
 
 
-def step(batch_size, accumulate):
+def step(batch_size, accumulate, **settings):
     """What one step of plain gradient descent with rate 1 took from each parameter: the gradient."""
     captioner = adapted()
     before = {name: value.clone() for name, value in captioner.trainable_state().items()}
     data = fit(
         captioner, 8, batch_size, lambda groups: torch.optim.SGD(groups, lr=1.0),
-        max_epochs=1, accumulate_grad_batches=accumulate,
+        max_epochs=1, accumulate_grad_batches=accumulate, **settings,
     )  # fmt: skip
     return {name: before[name] - value for name, value in captioner.trainable_state().items()}, data
 
@@ -119,6 +119,20 @@ def test_kept_features_give_the_same_loss_and_gradient(kept, error):
     (loss, gradient), (kept_loss, kept_gradient) = results
     assert kept_loss == pytest.approx(loss, rel=error)
     assert float((kept_gradient - gradient).norm() / gradient.norm()) < 10 * error
+
+
+def test_validations_loss_is_the_mean_over_all_tokens():
+    captioner = adapted().eval()
+    data = CaptionData(Phantom(train=1, valid=5, test=1, seed=0), captioner.processor, batch_size=2, **DATA)
+    module = CaptionModule(captioner, None, None, None, {}, seed=0)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, use_distributed_sampler=False)
+    trainer.validate(module, datamodule=data, verbose=False)
+    with torch.no_grad():
+        parts = [captioner(features_of(captioner, b), b.input_ids, b.attention_mask) for b in data.val_dataloader()]
+    losses, counts = (torch.tensor(each, dtype=torch.float64) for each in zip(*parts, strict=True))
+    found = float(trainer.callback_metrics["val/loss"])
+    assert found == pytest.approx(float(losses.sum() / counts.sum()), rel=1e-5)
+    assert found != pytest.approx(float((losses / counts).mean()), rel=1e-4)
 
 
 def test_features_of_another_tower_or_layout_are_never_taken():
@@ -177,10 +191,10 @@ def test_a_trained_captioner_ends_its_captions():
     assert real / 2 < sum(trained) / 16 < 1.5 * real  # not at once, and not when the limit nears
 
 
-@pytest.mark.parametrize("setting", ["checkpoint_activations", pytest.param("compile", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("setting", ["activations", pytest.param("compiled", marks=pytest.mark.slow)])
 def test_a_step_computed_otherwise_has_the_same_gradient(setting):
     plain, other = adapted().train(), adapted().train()
-    set_up_training(other, activations=setting == "checkpoint_activations", compiled=setting == "compile")
+    set_up_training(other, **{"activations": False, "compiled": False, setting: True})
     ids, mask = torch.randint(5, 200, (3, 9)), torch.ones(3, 9, dtype=torch.long)
     features = torch.randn(3, *shape(plain))
     expected, found = (gradient_of(c(features, ids, mask)[0], c) for c in (plain, other))
