@@ -42,6 +42,7 @@ COMPOSED = [
     "python train.py sweep=search name=search",
     "python train.py data=rocov2_hub",
     "python scripts/prepare.py data=rocov2 data.root=DIR",
+    "python train.py -m lora=zero_shot model=vit_gpt2,tiny data.root=DIR",
 ]
 INSTALLS = [
     "pip install -c constraints.txt -e .",
@@ -56,8 +57,16 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[submitit]"',
     'pip install -c constraints.txt -e ".[optuna]"',
 ]
-APART = ["lora=none", "optimizer=schedule_free", "metrics=imageclef"]  # words that do not go with every other
+APART = [
+    "lora=none",
+    "lora=zero_shot",
+    "optimizer=schedule_free",
+    "metrics=imageclef",
+]  # words that do not go with every other
 OTHER = ["python scripts/benchmark.py train --baseline FILE --json FILE"]  # see tests/test_benchmark.py
+# See tests/scripts/test_untrained.py.
+OTHER += ["python scripts/caption.py --model vit_gpt2 IMAGE..."]
+OTHER += ["python scripts/evaluate.py --model vit_gpt2 data.root=DIR --split test"]
 OTHER += ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
 
 
