@@ -1,4 +1,4 @@
-"""Vision towers that any decoder can be joined to: ViT, DINOv2 and 3, CLIP, SigLIP, Swin."""
+"""Vision towers that any decoder can be joined to: ViT, DINOv2 and 3, CLIP, BiomedCLIP, SigLIP, Swin."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from torch import nn
 from transformers import AutoModel, CLIPVisionModel, PretrainedConfig, SiglipVisionModel
 
+from rococap.models.biomedclip import clip_settings, load_vit, open_clip_settings
 from rococap.models.hub import load, load_config, load_image_settings, place
 from rococap.models.loading import Loading
 from rococap.models.processor import ImageSettings
+from rococap.types import UserError
 
 # By a checkpoint's model_type: the class of transformers that opens its vision tower alone, with which arguments, and
 # what of it takes no part in the last layer's output. A pooling layer, which nothing reads, is left out where possible.
@@ -28,6 +30,18 @@ _OPENED: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
     "swin": (AutoModel, {"add_pooling_layer": False}, ()),
 }
 TYPES = tuple(_OPENED)
+_POOLING = """
+
+
+def pool(encoder, arguments, output):
+    lead = output.last_hidden_state.shape[1] - {rows} * {columns}
+    grid = output.last_hidden_state[:, lead:].transpose(1, 2).unflatten(2, ({rows}, {columns}))
+    grid = torch.nn.functional.adaptive_avg_pool2d(grid, {to}).flatten(2).transpose(1, 2)
+    output.last_hidden_state = torch.cat([output.last_hidden_state[:, :lead], grid], dim=1)
+
+
+model.{place}.register_forward_hook(pool)  # as it was trained: fewer visual tokens
+"""
 # Linear layers of their attention, for LoRA on the tower.
 TARGETS = ("q_proj", "v_proj", "query", "value")
 
@@ -40,7 +54,7 @@ class Tower:
         new: names of its parameters that the checkpoint lacked.
         grid: rows and columns of the patches that it gives; they come last of its positions.
         unused: names of what takes no part in that.
-        code: a line of Python that opens it as `encoder`, with `torch` and `transformers` imported.
+        code: lines of Python that open it as `encoder`, with `torch` and `transformers` imported.
     """
 
     module: Any
@@ -57,7 +71,12 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> T
     Raises:
         UserError: it is none of `TYPES`, or cannot be had.
     """
-    config = load_config(path, TYPES, setting)
+    try:
+        config = load_config(path, TYPES, setting)
+    except UserError:
+        if (content := open_clip_settings(path)) is None:
+            raise
+        return _open_clip_tower(path, Loading(dtype=loading.dtype), content)
     auto, arguments, unused = _OPENED[config.model_type]
     plain = Loading(dtype=loading.dtype)
     module, new = load(auto, path, plain, **arguments)
@@ -67,10 +86,22 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> T
     return Tower(module, new, settings, grid_of(module.config, settings.size), unused, code)
 
 
+def _open_clip_tower(path: str, loading: Loading, content: dict[str, Any]) -> Tower:
+    """What open_clip published without a config.json of transformers."""
+    module, code = load_vit(path, loading)
+    settings = clip_settings(content, module.config.image_size, path)
+    return Tower(module, frozenset(), settings, grid_of(module.config, settings.size), (), code)
+
+
 def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of patches of an image of so many pixels; Swin merges them 2 x 2 between its stages."""
     step = config.patch_size * 2 ** (len(config.depths) - 1 if hasattr(config, "depths") else 0)
     return size[0] // step, size[1] // step
+
+
+def pooling_code(place: str, grid: tuple[int, int], to: tuple[int, int]) -> str:
+    """Lines of Python that make the vision tower at `model.{place}` average its patches to a smaller grid."""
+    return _POOLING.format(place=place, rows=grid[0], columns=grid[1], to=to)
 
 
 def plain_config(config: PretrainedConfig) -> dict[str, Any]:
