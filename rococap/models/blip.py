@@ -70,7 +70,7 @@ def published(path: str, prompt: str = "", visual_tokens: int | None = None, loa
     require_architecture(config, path, "BlipForConditionalGeneration")
     read = without_generation(config, config.text_config, config.vision_config)
     model, new = load(BlipForConditionalGeneration, path, loading, _KEEP, config=read)
-    code = _BASE.format(path=place(path), loading=loading.code(_KEEP)) + loading.settling
+    code = _BASE.format(path=place(path), loading=loading.code(_KEEP)) + loading.finishing
     tokenizer = load_tokenizer(path, ends=False)
     return Blip(model, load_image_settings(path), tokenizer, new, code, prompt, visual_tokens)
 

@@ -75,7 +75,7 @@ def published(path: str, prompt: str = "", visual_tokens: int | None = None, loa
     keep = (*_KEEP, r".*\.wo") if kind == "t5" else _KEEP
     read = without_generation(config, config.text_config, config.vision_config, config.qformer_config)
     model, new = load(Blip2ForConditionalGeneration, path, loading, keep, config=read)
-    code = _BASE.format(path=place(path), loading=loading.code(keep)) + loading.settling
+    code = _BASE.format(path=place(path), loading=loading.code(keep)) + loading.finishing
     tokenizer = load_tokenizer(path, ends=False)
     return Blip2(model, load_image_settings(path), tokenizer, new, code, prompt, visual_tokens)
 

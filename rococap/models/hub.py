@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.image_processing_base import ImageProcessingMixin
 
-from rococap.models.loading import Loading, settle
+from rococap.models.loading import Loading, finish_loading
 from rococap.models.processor import ImageSettings, image_settings
 from rococap.types import UserError
 
@@ -56,7 +56,7 @@ def load(
     """
     with answers(path):
         model, info = auto.from_pretrained(path, output_loading_info=True, **loading.arguments(keep), **arguments)
-    settle(model, loading)
+    finish_loading(model, loading)
     missing = frozenset(info["missing_keys"])
     rounded = [name for name in missing if type(_owner(model, name)).__name__ in {"Linear4bit", "Linear8bitLt"}]
     if rounded:

@@ -10,7 +10,7 @@ import torch
 
 # PEFT asks the flag which of its layers suits. On some CPUs bitsandbytes would repack weights of 4 bits in eval mode,
 # to multiply them in bf16, and never back: nothing could be trained on them afterwards.
-_SETTLING = """\
+_FINISHING = """\
 base.is_loaded_in_{bits}bit = True
 for module in base.modules():
     if hasattr(module, "support_avx512bf16_for_cpu"):
@@ -60,9 +60,9 @@ class Loading:
         return f"{dtype}, quantization_config=transformers.BitsAndBytesConfig({settings})"
 
     @property
-    def settling(self) -> str:
-        """What `settle` does, as Python text that follows where `base` was built; empty where nothing is rounded."""
-        return "" if self.weights == "none" else _SETTLING.format(bits={"int8": 8, "nf4": 4}[self.weights])
+    def finishing(self) -> str:
+        """What `finish_loading` does, as Python text that follows where `base` was built; empty where nothing is rounded."""
+        return "" if self.weights == "none" else _FINISHING.format(bits={"int8": 8, "nf4": 4}[self.weights])
 
     def _settings(self, keep: Sequence[str]) -> dict[str, Any]:
         if self.weights == "int8":
@@ -75,8 +75,8 @@ class Loading:
         }
 
 
-def settle(network: Any, loading: Loading) -> None:
-    """Finish a network that was read so, whole or put together of parts that were: see `_SETTLING`."""
+def finish_loading(network: Any, loading: Loading) -> None:
+    """Finish a network that was read so, whole or put together of parts that were: see `_FINISHING`."""
     if loading.weights == "none":
         return
     network.is_loaded_in_8bit, network.is_loaded_in_4bit = loading.weights == "int8", loading.weights == "nf4"
