@@ -99,6 +99,20 @@ def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:
     return size[0] // step, size[1] // step
 
 
+def require_size(config: PretrainedConfig, settings: ImageSettings, path: str) -> None:
+    """Refuse images of another size than a tower has positions for: BLIP's would take the first of them in silence.
+
+    Raises:
+        UserError: preprocessor_config.json and config.json name different sizes.
+    """
+    side = config.image_size
+    if settings.size != (positions := (side, side) if isinstance(side, int) else tuple(side)):
+        raise UserError(
+            f"{path}: its preprocessor_config.json makes images of {settings.size[0]} x {settings.size[1]} pixels, its "
+            f"vision tower has positions for {positions[0]} x {positions[1]}.\nSet size there to what config.json says."
+        )
+
+
 def pooling_code(place: str, grid: tuple[int, int], to: tuple[int, int]) -> str:
     """Lines of Python that make the vision tower at `model.{place}` average its patches to a smaller grid."""
     return _POOLING.format(place=place, rows=grid[0], columns=grid[1], to=to)
