@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import image_text
 import torch
 from checkpoints import PREPROCESSOR, directory_of_2021, gpt2_directory, tokenizer_files, vit_directory
 from torch.nn import functional
@@ -28,6 +29,7 @@ from transformers import (
 )
 
 from rococap.models.vit_gpt2 import fresh, published
+from rococap.models.vlm import vlm
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Family:
     reopened: str
     blind_at_first: bool = False  # what joins is new and starts at zero
     quantised: bool = True
+    squared: bool = False  # its own image processor keeps proportions, and gets images made square before
+    pools: bool = True  # the grid of its visual tokens can be averaged
 
 
 def shifted(captioner, labels):
@@ -149,6 +153,10 @@ def _text():
     return {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
+def image_text_family(make, given=image_text.as_they_are, reopened=image_text.REOPENED, **settings):
+    return Family(make, vlm, image_text.whole_logits(given), image_text.whole_ids(given), reopened, **settings)
+
+
 FAMILIES = {
     "vit_gpt2": Family(of_2021, published, joint_logits, joint_ids, JOINT),
     **{
@@ -156,6 +164,8 @@ FAMILIES = {
     },
     "vit + bert": Family(joined(vit_directory, bert_directory), fresh, joint_logits, joint_ids, JOINT),
     "vit + roberta": Family(joined(vit_directory, roberta_directory), fresh, joint_logits, joint_ids, JOINT),
+    "llava": image_text_family(image_text.LLAVA),
+    "llava with siglip": image_text_family(image_text.LLAVA_SIGLIP),
 }
 
 
