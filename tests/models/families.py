@@ -4,6 +4,7 @@ transformers itself makes of it. A new architecture is under that test by being 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import image_text
@@ -52,7 +53,7 @@ class Family:
     reopened: str
     blind_at_first: bool = False  # what joins is new and starts at zero
     quantised: bool = True
-    squared: bool = False  # its own image processor keeps proportions, and gets images made square before
+    squared: Callable | None = None  # its image processor keeps proportions and cuts patches: whole again by this
     pools: bool = True  # the grid of its visual tokens can be averaged
 
 
@@ -153,8 +154,8 @@ def _text():
     return {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
-def image_text_family(make, given=image_text.as_they_are, reopened=image_text.REOPENED, **settings):
-    return Family(make, vlm, image_text.whole_logits(given), image_text.whole_ids(given), reopened, **settings)
+def image_text_family(make, given=image_text.as_they_are, reopened=image_text.REOPENED, open=vlm, **settings):
+    return Family(make, open, image_text.whole_logits(given), image_text.whole_ids(given), reopened, **settings)
 
 
 FAMILIES = {
@@ -166,6 +167,25 @@ FAMILIES = {
     "vit + roberta": Family(joined(vit_directory, roberta_directory), fresh, joint_logits, joint_ids, JOINT),
     "llava": image_text_family(image_text.LLAVA),
     "llava with siglip": image_text_family(image_text.LLAVA_SIGLIP),
+    "paligemma": image_text_family(image_text.paligemma, image_text.paligemma_given, image_text.PALIGEMMA_REOPENED),
+    "gemma3": image_text_family(image_text.gemma3, image_text.gemma3_given, image_text.PADDED),
+    "smolvlm": image_text_family(image_text.SMOLVLM, image_text.tiled_given),
+    "idefics3": image_text_family(image_text.IDEFICS3, image_text.tiled_given),
+    **{
+        name: image_text_family(
+            make,
+            image_text.qwen_given,
+            image_text.PADDED,
+            partial(vlm, image_size=32),
+            squared=image_text.qwen_whole,
+            pools=False,
+        )
+        for name, make in (
+            ("qwen2_vl", image_text.QWEN2_VL),
+            ("qwen2_5_vl", image_text.QWEN2_5_VL),
+            ("qwen3_vl", image_text.QWEN3_VL),
+        )
+    },
 }
 
 
