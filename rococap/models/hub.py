@@ -8,7 +8,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrained
 from transformers.image_processing_base import ImageProcessingMixin
 
 from rococap.models.loading import Loading, settle
+from rococap.models.mapped import given_back
 from rococap.models.processor import ImageSettings, image_settings
 from rococap.types import UserError
 
@@ -55,7 +56,7 @@ def load(
             rounded are not in it.
     """
     require_shards(path)
-    with answers(path):
+    with answers(path), nullcontext() if loading.weights == "none" else given_back():
         model, info = auto.from_pretrained(path, output_loading_info=True, **loading.arguments(keep), **arguments)
     settle(model, loading)
     missing = frozenset(info["missing_keys"])

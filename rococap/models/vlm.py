@@ -138,7 +138,8 @@ class VLM(Captioner):
         }
         self.model_class = type(network).__name__
         tokenizer, ends = parts.tokenizer, parts.ends
-        pad = ends[0] if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
+        # What fills rows must not look like an image.
+        pad = ends[0] if tokenizer.pad_token_id in {None, self.image_id} else int(tokenizer.pad_token_id)
         processor = HFProcessor(parts.settings, tokenizer, 1, ends[0], pad)
         super().__init__(
             network, parts.settings, processor, new, base_code, grid=parts.grid, visual_tokens=visual_tokens
