@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import image_text
 import torch
 from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip2_opt, make_blip2_t5
 from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
@@ -32,7 +33,10 @@ from transformers import (
 )
 
 from rococap.models import blip, blip2
+from rococap.models.llava_med import llava_med
+from rococap.models.prefix import prefix
 from rococap.models.vit_gpt2 import fresh, published
+from rococap.models.vlm import vlm
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Family:
     reopened: str
     blind_at_first: bool = False  # what joins is new and starts at zero
     quantised: bool = True
+    squared: Callable | None = None  # its image processor keeps proportions and cuts patches: whole again by this
+    pools: bool = True  # the grid of its visual tokens can be averaged
 
 
 def shifted(captioner, labels):
@@ -155,6 +161,10 @@ def _text():
     return {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
+def image_text_family(make, given=image_text.as_they_are, reopened=image_text.REOPENED, open=vlm, **settings):
+    return Family(make, open, image_text.whole_logits(given), image_text.whole_ids(given), reopened, **settings)
+
+
 FAMILIES = {
     "vit_gpt2": Family(of_2021, published, joint_logits, joint_ids, JOINT),
     **{
@@ -172,6 +182,39 @@ FAMILIES = {
     "blip2 with t5": Family(
         make_blip2_t5, partial(blip2.published, prompt="a photo of"), blip2_logits, blip2_ids, BLIP2_REOPENED
     ),
+    "llava": image_text_family(image_text.LLAVA),
+    "llava with siglip": image_text_family(image_text.LLAVA_SIGLIP),
+    "llava_med": image_text_family(image_text.llava_med, open=llava_med),
+    "llava_med by name": image_text_family(image_text.llava_med_by_name, open=llava_med),
+    **{
+        f"{tower} before {name}": image_text_family(joined(TOWERS[tower], decoder), open=prefix)
+        for tower, name, decoder in (
+            ("vit", "llama", image_text.LLAMA),
+            ("clip", "mistral", image_text.MISTRAL),
+            ("siglip", "qwen2", image_text.QWEN2),
+            ("registers", "qwen3", image_text.QWEN3),
+            ("swin", "llama", image_text.LLAMA),
+        )
+    },
+    "paligemma": image_text_family(image_text.paligemma, image_text.paligemma_given, image_text.PALIGEMMA_REOPENED),
+    "gemma3": image_text_family(image_text.gemma3, image_text.gemma3_given, image_text.PADDED),
+    "smolvlm": image_text_family(image_text.SMOLVLM, image_text.tiled_given),
+    "idefics3": image_text_family(image_text.IDEFICS3, image_text.tiled_given),
+    **{
+        name: image_text_family(
+            make,
+            image_text.qwen_given,
+            image_text.PADDED,
+            partial(vlm, image_size=32),
+            squared=image_text.qwen_whole,
+            pools=False,
+        )
+        for name, make in (
+            ("qwen2_vl", image_text.QWEN2_VL),
+            ("qwen2_5_vl", image_text.QWEN2_5_VL),
+            ("qwen3_vl", image_text.QWEN3_VL),
+        )
+    },
 }
 
 
