@@ -113,7 +113,7 @@ def llava_med(
     del model._weight_conversions  # saving would write Microsoft's names again
     tower_code = ""
     if named is not None:
-        plain = Loading(dtype=loading.dtype)
+        plain = Loading(loading.dtype, compute=loading.compute)
         model.model.vision_tower, lacking = load(CLIPVisionModel, named, plain)
         new = frozenset(name for name in new if not within(name, (_TOWER,)))
         new |= {f"{_TOWER}.{name}" for name in lacking}

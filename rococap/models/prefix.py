@@ -100,7 +100,8 @@ def prefix(
     with torch.device("meta"):
         model = LlavaForConditionalGeneration(config)
     model.model.vision_tower, model.model.language_model = vision.module, language.model
-    model.lm_head, model.model.multi_modal_projector = language.lm_head, LlavaMultiModalProjector(config)
+    model.lm_head = language.lm_head
+    model.model.multi_modal_projector = LlavaMultiModalProjector(config).to(vision.module.dtype)
     finish_loading(model, loading)
     # Activation checkpointing needs no gradient of inputs, and the hook for it fails on Swin's pair of outputs.
     model.enable_input_require_grads = lambda: None

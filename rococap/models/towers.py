@@ -76,9 +76,9 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> T
     except UserError:
         if (content := open_clip_settings(path)) is None:
             raise
-        return _open_clip_tower(path, Loading(dtype=loading.dtype), content)
+        return _open_clip_tower(path, Loading(loading.dtype, compute=loading.compute), content)
     auto, arguments, unused = _OPENED[config.model_type]
-    plain = Loading(dtype=loading.dtype)
+    plain = Loading(loading.dtype, compute=loading.compute)
     module, new = load(auto, path, plain, **arguments)
     given = "".join(f", {key}={value!r}" for key, value in arguments.items())
     code = f"encoder = transformers.{auto.__name__}.from_pretrained({place(path)!r}, {plain.code(())}{given})"

@@ -72,12 +72,16 @@ def test_the_loss_from_features_is_that_of_the_whole_model(made, captioner):
 @pytest.mark.parametrize("beams", [1, 3])
 @torch.no_grad()
 def test_captions_from_features_are_those_from_pixels(made, captioner, beams):
-    torch.manual_seed(5)
-    stir(captioner.model)
-    ids = made.family.ids(captioner, made.pixels(captioner), max_new_tokens=6, num_beams=beams)
-    expected = [captioner.processor.text(row) for row in ids.tolist()]
-    said = captioner.generate(captioner.encode(made.images), max_new_tokens=6, num_beams=beams)
-    assert said == expected and len(set(said)) > 1
+    differ = False
+    for seed in range(5):  # some weights end every caption at once
+        torch.manual_seed(seed)
+        stir(captioner.model)
+        ids = made.family.ids(captioner, made.pixels(captioner), max_new_tokens=6, num_beams=beams)
+        expected = [captioner.processor.text(row) for row in ids.tolist()]
+        said = captioner.generate(captioner.encode(made.images), max_new_tokens=6, num_beams=beams)
+        assert said == expected
+        differ = differ or len(set(said)) > 1
+    assert differ
 
 
 def test_the_loss_moves_with_the_image(made, captioner):
