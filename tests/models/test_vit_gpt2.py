@@ -142,6 +142,14 @@ def test_full_fine_tuning_trains_every_weight(batch):
     refuse_missing_gradients(captioner)
 
 
+@pytest.mark.parametrize(("alpha", "scaling"), [(None, 2.0), (6, 1.5)])
+def test_an_update_is_scaled_by_alpha_over_rank(alpha, scaling):
+    captioner = tiny()
+    add_lora(captioner, **(LORA | {"rank": 4, "alpha": alpha}))
+    layers = [module for module in captioner.network.modules() if hasattr(module, "lora_A")]
+    assert layers and {layer.scaling["default"] for layer in layers} == {scaling}
+
+
 def test_frozen_random_modules_are_refused(parts):
     captioner = fresh(*parts)
     captioner.network.requires_grad_(False)

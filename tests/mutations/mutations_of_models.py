@@ -64,7 +64,7 @@ MODELS = [
         LORA,
         "parameter.requires_grad_(train_vision_tower)",
         "parameter.requires_grad_(True)",
-        "models/test_vit_gpt2.py",
+        "models/test_conformance.py -kfull_fine",
     ),
     M(
         "frozen random weights pass the audit",
@@ -183,8 +183,8 @@ MODELS = [
     M(
         "pooling left out of an export",
         VIT,
-        "if self.grid != self.full_grid:",
-        "if False:",
+        'self.opening_code = pooling_code("encoder", grid, self.grid)',
+        'self.opening_code = ""',
         "models/test_export.py",
     ),
     M(
