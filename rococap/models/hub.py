@@ -172,6 +172,8 @@ def answers(path: str) -> Iterator[None]:
         raise
     except (OSError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
+        if "automatic conversion of the weights" in reason:  # transformers keeps the cause to its log
+            reason = "its weights could not be rounded or renamed; mostly there is too little memory."
         if Path(path).is_dir():
             raise UserError(f"{path}: the directory cannot be loaded as a model: {reason}") from error
         if "gated" in reason.lower() or "403" in reason:
