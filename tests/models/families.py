@@ -4,9 +4,11 @@ transformers itself makes of it. A new architecture is under that test by being 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
 from checkpoints import PREPROCESSOR, directory_of_2021, gpt2_directory, tokenizer_files, vit_directory
 from torch.nn import functional
 from transformers import (
@@ -27,6 +29,7 @@ from transformers import (
     SwinModel,
 )
 
+from rococap.models import blip
 from rococap.models.vit_gpt2 import fresh, published
 
 
@@ -156,6 +159,10 @@ FAMILIES = {
     },
     "vit + bert": Family(joined(vit_directory, bert_directory), fresh, joint_logits, joint_ids, JOINT),
     "vit + roberta": Family(joined(vit_directory, roberta_directory), fresh, joint_logits, joint_ids, JOINT),
+    "blip": Family(make_blip, blip.published, blip_logits, blip_ids, BLIP_REOPENED),
+    "blip with a prompt": Family(
+        make_blip, partial(blip.published, prompt="a picture of"), blip_logits, blip_ids, BLIP_REOPENED
+    ),
 }
 
 
