@@ -60,6 +60,14 @@ def wordpieces(folder: Path) -> int:
     return len(words)
 
 
+@torch.no_grad()
+def stir(model) -> None:
+    """Large random weights, with which each image gets another caption: small ones say the same of all."""
+    for name, parameter in model.named_parameters():
+        if "norm" not in name.lower():
+            parameter.normal_(std=0.3 if parameter.dim() > 1 else 0.1)
+
+
 def blip_directory(folder: Path) -> Path:
     """`pytorch_model.bin` with the buffers of its day."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,10 +77,7 @@ def blip_directory(folder: Path) -> Path:
     config |= {"text_config": text, "vision_config": VISION, "torch_dtype": "float32", "transformers_version": None}
     torch.manual_seed(2)
     model = BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=VISION))
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(("bias", "embedding")) or "query" in name or "key" in name:
-                parameter.normal_(std=0.2)
+    stir(model)
     state = model.state_dict() | {"text_decoder.bert.embeddings.position_ids": torch.arange(48)[None]}
     torch.save(state, folder / "pytorch_model.bin")
     (folder / "config.json").write_text(json.dumps(config))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip2_opt, make_blip2_t5
 from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
 from checkpoints import PREPROCESSOR, directory_of_2021, gpt2_directory, tokenizer_files, vit_directory
 from torch.nn import functional
@@ -29,7 +30,7 @@ from transformers import (
     SwinModel,
 )
 
-from rococap.models import blip
+from rococap.models import blip, blip2
 from rococap.models.vit_gpt2 import fresh, published
 
 
@@ -162,6 +163,12 @@ FAMILIES = {
     "blip": Family(make_blip, blip.published, blip_logits, blip_ids, BLIP_REOPENED),
     "blip with a prompt": Family(
         make_blip, partial(blip.published, prompt="a picture of"), blip_logits, blip_ids, BLIP_REOPENED
+    ),
+    "blip2 with opt": Family(
+        make_blip2_opt, partial(blip2.published, prompt="a photo of"), blip2_logits, blip2_ids, BLIP2_REOPENED
+    ),
+    "blip2 with t5": Family(
+        make_blip2_t5, partial(blip2.published, prompt="a photo of"), blip2_logits, blip2_ids, BLIP2_REOPENED
     ),
 }
 
