@@ -156,7 +156,7 @@ def settings():
     """The names of all settings of the recipes that README tells of, as one writes them."""
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        recipes = [compose("train"), compose("train", ["model=vit_gpt2_fresh"])]
+        recipes = [compose("train"), compose("train", ["model=vit_gpt2_fresh"]), compose("train", ["model=blip"])]
     return {name for recipe in recipes for name in names(OmegaConf.to_container(recipe), "")}
 
 
@@ -180,7 +180,7 @@ def test_the_settings_exist(settings):
             shown[group].append(key)
         else:
             assert key in settings
-    assert shown["model"] == ["vit_gpt2", "vit_gpt2_fresh", "tiny"]
+    assert shown["model"] == ["vit_gpt2", "vit_gpt2_fresh", "blip", "blip2", "tiny"]
     for turn in range(max(map(len, shown.values()))):  # each value at least once, in few recipes
         words_of_turn = [f"{key}={values[turn % len(values)]}" for key, values in shown.items()]
         check_command_line(CONF, argv=[word for word in words_of_turn if word not in APART])

@@ -106,6 +106,13 @@ def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path
     return config
 
 
+def require_architecture(config: PretrainedConfig, path: str, name: str) -> None:
+    """Refuse with UserError what is of the right type but made for another task, such as answering questions."""
+    named = config.architectures or [name]
+    if name not in named:
+        raise UserError(f"model.path={path} holds a {named[0]}, which does not caption.\nTake one that holds a {name}.")
+
+
 def place(path: str) -> str:
     """A directory's absolute path, so that it opens from anywhere; a name on the hub as it is."""
     return str(Path(path).resolve()) if Path(path).is_dir() else path

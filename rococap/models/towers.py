@@ -28,6 +28,18 @@ _OPENED: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
     "swin": (AutoModel, {"add_pooling_layer": False}, ()),
 }
 TYPES = tuple(_OPENED)
+_POOLING = """
+
+
+def pool(encoder, arguments, output):
+    lead = output.last_hidden_state.shape[1] - {rows} * {columns}
+    grid = output.last_hidden_state[:, lead:].transpose(1, 2).unflatten(2, ({rows}, {columns}))
+    grid = torch.nn.functional.adaptive_avg_pool2d(grid, {to}).flatten(2).transpose(1, 2)
+    output.last_hidden_state = torch.cat([output.last_hidden_state[:, :lead], grid], dim=1)
+
+
+model.{place}.register_forward_hook(pool)  # as it was trained: fewer visual tokens
+"""
 # Linear layers of their attention, for LoRA on the tower.
 TARGETS = ("q_proj", "v_proj", "query", "value")
 
@@ -71,6 +83,11 @@ def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of patches of an image of so many pixels; Swin merges them 2 x 2 between its stages."""
     step = config.patch_size * 2 ** (len(config.depths) - 1 if hasattr(config, "depths") else 0)
     return size[0] // step, size[1] // step
+
+
+def pooling_code(place: str, grid: tuple[int, int], to: tuple[int, int]) -> str:
+    """Lines of Python that make the vision tower at `model.{place}` average its patches to a smaller grid."""
+    return _POOLING.format(place=place, rows=grid[0], columns=grid[1], to=to)
 
 
 def plain_config(config: PretrainedConfig) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from rococap.models.base import Captioner, Part, token_loss
 from rococap.models.hub import load, load_config, load_image_settings, load_tokenizer, place, without_generation
 from rococap.models.loading import Loading, settle
 from rococap.models.processor import HFProcessor, ImageSettings
-from rococap.models.towers import TARGETS, grid_of, last_hidden, load_tower, plain_config
+from rococap.models.towers import TARGETS, grid_of, last_hidden, load_tower, plain_config, pooling_code
 from rococap.types import UserError
 
 _WHOLE = """\
@@ -41,18 +41,6 @@ config.is_decoder, config.add_cross_attention = True, True
 decoder = transformers.AutoModelForCausalLM.from_pretrained({decoder!r}, config=config, {loading})
 # The adapter brings the new cross-attention.
 base = transformers.VisionEncoderDecoderModel(encoder=encoder, decoder=decoder)
-"""
-_POOLING = """
-
-
-def pool(encoder, arguments, output):
-    lead = output.last_hidden_state.shape[1] - {rows} * {columns}
-    grid = output.last_hidden_state[:, lead:].transpose(1, 2).unflatten(2, ({rows}, {columns}))
-    grid = torch.nn.functional.adaptive_avg_pool2d(grid, {to}).flatten(2).transpose(1, 2)
-    output.last_hidden_state = torch.cat([output.last_hidden_state[:, :lead], grid], dim=1)
-
-
-model.encoder.register_forward_hook(pool)  # as it was trained: fewer visual tokens
 """
 _CAPTION = """\
 import torch
@@ -179,8 +167,8 @@ class ViTGPT2(Captioner):
         kind = config.model_type
         self.head = f"decoder.{_HEAD[kind]}"
         self.targets: Mapping[Part, tuple[str, ...]] = {"decoder": _TARGETS[kind], "tower": TARGETS}
-        if self.grid != self.full_grid:
-            self.opening_code = _POOLING.format(rows=grid[0], columns=grid[1], to=self.grid)
+        if self.grid is not None and self.grid != self.full_grid:
+            self.opening_code = pooling_code("encoder", grid, self.grid)
         self.start_token_id = int(_first(*starts, tokenizer.bos_token_id, tokenizer.cls_token_id, end))
         self.generation = GenerationConfig(
             decoder_start_token_id=self.start_token_id,

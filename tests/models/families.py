@@ -4,9 +4,12 @@ transformers itself makes of it. A new architecture is under that test by being 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
+from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip2_opt, make_blip2_t5
+from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
 from checkpoints import PREPROCESSOR, directory_of_2021, gpt2_directory, tokenizer_files, vit_directory
 from torch.nn import functional
 from transformers import (
@@ -27,6 +30,7 @@ from transformers import (
     SwinModel,
 )
 
+from rococap.models import blip, blip2
 from rococap.models.vit_gpt2 import fresh, published
 
 
@@ -156,6 +160,16 @@ FAMILIES = {
     },
     "vit + bert": Family(joined(vit_directory, bert_directory), fresh, joint_logits, joint_ids, JOINT),
     "vit + roberta": Family(joined(vit_directory, roberta_directory), fresh, joint_logits, joint_ids, JOINT),
+    "blip": Family(make_blip, blip.published, blip_logits, blip_ids, BLIP_REOPENED),
+    "blip with a prompt": Family(
+        make_blip, partial(blip.published, prompt="a picture of"), blip_logits, blip_ids, BLIP_REOPENED
+    ),
+    "blip2 with opt": Family(
+        make_blip2_opt, partial(blip2.published, prompt="a photo of"), blip2_logits, blip2_ids, BLIP2_REOPENED
+    ),
+    "blip2 with t5": Family(
+        make_blip2_t5, partial(blip2.published, prompt="a photo of"), blip2_logits, blip2_ids, BLIP2_REOPENED
+    ),
 }
 
 
