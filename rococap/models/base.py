@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,11 +41,11 @@ class Captioner(nn.Module, ABC):
         grid: rows and columns of patches that the decoder sees; None where there is no grid.
     """
 
-    encoder: ClassVar[tuple[str, ...]]
-    projector: ClassVar[tuple[str, ...]] = ()
+    encoder: tuple[str, ...]
+    projector: tuple[str, ...] = ()
     head: str
     targets: Mapping[Part, tuple[str, ...]]
-    model_class: ClassVar[str]
+    model_class: str
     unused: tuple[str, ...] = ()
 
     processor: HFProcessor

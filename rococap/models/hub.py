@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -53,6 +54,7 @@ def load(
         UserError: there is no such checkpoint, a part of it is missing or broken, or weights of layers that are to be
             rounded are not in it.
     """
+    require_shards(path)
     with answers(path):
         model, info = auto.from_pretrained(path, output_loading_info=True, **loading.arguments(keep), **arguments)
     settle(model, loading)
@@ -66,6 +68,17 @@ def load(
     return model, missing
 
 
+def require_shards(path: str) -> None:
+    """Refuse a directory that lacks files its index names; raises UserError."""
+    for index in sorted(Path(path).glob("*.index.json")):
+        named = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
+        if lacking := sorted(name for name in named if not (index.parent / name).is_file()):
+            raise UserError(
+                f"{path}: {len(lacking)} of {len(named)} files that {index.name} names are not there, such as "
+                f"{lacking[0]}.\nDownload them too."
+            )
+
+
 def load_tokenizer(path: str, *, ends: bool = True) -> PreTrainedTokenizerBase:
     """The checkpoint's tokenizer; `ends`: it must know an end token."""
     with answers(path):
@@ -77,9 +90,14 @@ def load_tokenizer(path: str, *, ends: bool = True) -> PreTrainedTokenizerBase:
 
 def load_image_settings(path: str) -> ImageSettings:
     """What the checkpoint's preprocessor_config.json says."""
+    return image_settings(load_image_content(path), f"{path}/preprocessor_config.json")
+
+
+def load_image_content(path: str) -> dict[str, Any]:
+    """The content of the checkpoint's preprocessor_config.json."""
     with answers(path):
-        config, _ = ImageProcessingMixin.get_image_processor_dict(path)
-    return image_settings(config, f"{path}/preprocessor_config.json")
+        content: dict[str, Any] = ImageProcessingMixin.get_image_processor_dict(path)[0]
+    return content
 
 
 def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path") -> PretrainedConfig:
@@ -92,18 +110,25 @@ def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path
     Raises:
         UserError: there is none, or it is of another type; then the `model=` that reads it is named.
     """
+    kind = load_type(path)
+    if types and kind not in types:
+        reader = READERS.get(kind)
+        remedy = f"model={reader} reads it" if reader else "model=vlm reads image-text models of many types"
+        raise UserError(
+            f"{setting}={path} is of type {kind}: this architecture takes {', '.join(types)}.\n"
+            f"Take another checkpoint, or another model: {remedy}."
+        )
+    with answers(path):
+        config: PretrainedConfig = AutoConfig.from_pretrained(path)
+    return config
+
+
+def load_type(path: str) -> str:
+    """The checkpoint's model_type, also one that transformers does not know."""
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
         raise UserError(f"{path}: the directory holds no model (no config.json).")
     with answers(path):
-        config: PretrainedConfig = AutoConfig.from_pretrained(path)
-    if types and config.model_type not in types:
-        reader = READERS.get(config.model_type)
-        remedy = f"model={reader} reads it" if reader else "model=vlm reads image-text models of many types"
-        raise UserError(
-            f"{setting}={path} is of type {config.model_type}: this architecture takes {', '.join(types)}.\n"
-            f"Take another checkpoint, or another model: {remedy}."
-        )
-    return config
+        return str(PretrainedConfig.get_config_dict(path)[0].get("model_type"))
 
 
 def require_architecture(config: PretrainedConfig, path: str, name: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import image_text
 import torch
 from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip2_opt, make_blip2_t5
 from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
@@ -32,6 +33,7 @@ from transformers import (
 
 from rococap.models import blip, blip2
 from rococap.models.vit_gpt2 import fresh, published
+from rococap.models.vlm import vlm
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Family:
     reopened: str
     blind_at_first: bool = False  # what joins is new and starts at zero
     quantised: bool = True
+    squared: Callable | None = None  # its image processor keeps proportions and cuts patches: whole again by this
+    pools: bool = True  # the grid of its visual tokens can be averaged
 
 
 def shifted(captioner, labels):
@@ -153,6 +157,10 @@ def _text():
     return {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
+def image_text_family(make, given=image_text.as_they_are, reopened=image_text.REOPENED, open=vlm, **settings):
+    return Family(make, open, image_text.whole_logits(given), image_text.whole_ids(given), reopened, **settings)
+
+
 FAMILIES = {
     "vit_gpt2": Family(of_2021, published, joint_logits, joint_ids, JOINT),
     **{
@@ -170,6 +178,27 @@ FAMILIES = {
     "blip2 with t5": Family(
         make_blip2_t5, partial(blip2.published, prompt="a photo of"), blip2_logits, blip2_ids, BLIP2_REOPENED
     ),
+    "llava": image_text_family(image_text.LLAVA),
+    "llava with siglip": image_text_family(image_text.LLAVA_SIGLIP),
+    "paligemma": image_text_family(image_text.paligemma, image_text.paligemma_given, image_text.PALIGEMMA_REOPENED),
+    "gemma3": image_text_family(image_text.gemma3, image_text.gemma3_given, image_text.PADDED),
+    "smolvlm": image_text_family(image_text.SMOLVLM, image_text.tiled_given),
+    "idefics3": image_text_family(image_text.IDEFICS3, image_text.tiled_given),
+    **{
+        name: image_text_family(
+            make,
+            image_text.qwen_given,
+            image_text.PADDED,
+            partial(vlm, image_size=32),
+            squared=image_text.qwen_whole,
+            pools=False,
+        )
+        for name, make in (
+            ("qwen2_vl", image_text.QWEN2_VL),
+            ("qwen2_5_vl", image_text.QWEN2_5_VL),
+            ("qwen3_vl", image_text.QWEN3_VL),
+        )
+    },
 }
 
 

@@ -1,0 +1,137 @@
+"""The text in which an image-text model finds its image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+from transformers import GenerationConfig, PretrainedConfig, PreTrainedTokenizerBase
+from transformers.processing_utils import ProcessorMixin
+
+from rococap.models.hub import answers
+from rococap.types import UserError
+
+PLACE = "<image>"
+QUESTION = "Describe this radiology image."
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What stands before a caption.
+
+    Attributes:
+        text: all of it, special tokens spelt out; `token` stands in it once.
+        token: the special token of which one stands for each position of the image.
+    """
+
+    text: str
+    token: str
+
+    def ids(self, tokenizer: PreTrainedTokenizerBase, count: int) -> list[int]:
+        """Tokens, `count` of them the image's."""
+        text = self.text.replace(self.token, self.token * count)
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def code(self, count: int) -> str:
+        """The text for so many tokens, as a Python expression."""
+        return f"{self.text!r}.replace({self.token!r}, {self.token!r} * {count})"
+
+
+def make_prompt(
+    text: str | None,
+    tokenizer: PreTrainedTokenizerBase,
+    token_id: int,
+    *,
+    template: str | None,
+    mark: str,
+    full: str,
+    default: str | None,
+    begins: bool,
+) -> Prompt:
+    """A prompt as a user writes it, or a checkpoint's own.
+
+    Args:
+        text: with <image>, or `mark`, once; None: made from the chat template, or else `default`.
+        token_id: of the image's token.
+        template: the checkpoint's chat template, in Jinja.
+        mark: how the chat template writes the image's place.
+        full: how the model wants to see it; the image's token stands in it once.
+        begins: whether the tokenizer's begin token goes before the text where the tokenizer puts one.
+
+    Raises:
+        UserError: the image has no place in the text, or several; or the checkpoint has no text of its own.
+    """
+    token = str(tokenizer.convert_ids_to_tokens(token_id))
+    own = text is None
+    if text is None:
+        text = _from_template(tokenizer, template, mark) or default
+    if text is None:
+        raise UserError(
+            "model.prompt: the checkpoint has no chat template that places an image. Give the text before a caption, "
+            f"such as model.prompt='{PLACE} {QUESTION}'"
+        )
+    marks = {mark, PLACE} if token != PLACE else {mark}
+    count = sum(text.count(place) for place in marks)
+    if count != 1:
+        whose = "the checkpoint's own prompt" if own else f"model.prompt={text!r}"
+        raise UserError(f"{whose} has {count or 'no'} places for the image: write {PLACE} once.")
+    for place in marks:
+        text = text.replace(place, full)
+    if begins and _begins(tokenizer) and not text.startswith(str(tokenizer.bos_token)):
+        text = f"{tokenizer.bos_token}{text}"
+    prompt = Prompt(text, token)
+    if prompt.ids(tokenizer, 2).count(token_id) != 2:
+        raise UserError(f"model.path: its tokenizer does not know {token}, the token that stands for the image.")
+    return prompt
+
+
+def chat_template(path: str, tokenizer: PreTrainedTokenizerBase) -> str | None:
+    """The checkpoint's chat template: the tokenizer's, or that in a file of its own."""
+    found: Any = tokenizer.chat_template
+    if found is None:
+        try:
+            found = ProcessorMixin.get_processor_dict(path)[0].get("chat_template")
+        except OSError:  # there is no such file
+            found = None
+    return found if isinstance(found, str) else None
+
+
+def end_tokens(path: str, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> list[int]:
+    """The tokens that end a caption: the tokenizer's first, which a model is taught, then others that it may know.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        said: Any = GenerationConfig.from_pretrained(path).eos_token_id
+    except OSError:  # there is no such file
+        said = config.get_text_config().eos_token_id
+    more = said if isinstance(said, list) else [said]
+    ends = [int(end) for end in (tokenizer.eos_token_id, *more) if end is not None]
+    if not ends:
+        raise UserError(f"{path}: neither its tokenizer nor its settings name an end token, so no caption could end.")
+    return list(dict.fromkeys(ends))
+
+
+def _from_template(tokenizer: PreTrainedTokenizerBase, template: str | None, mark: str) -> str | None:
+    if template is None:
+        return None
+    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    with answers("the chat template"):
+        try:
+            text: str = tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}],
+                chat_template=template,
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        except (TemplateError, TypeError):  # a template for text alone
+            return None
+    return text if mark in text or PLACE in text else None
+
+
+def _begins(tokenizer: PreTrainedTokenizerBase) -> bool:
+    ids = tokenizer("a")["input_ids"]
+    return tokenizer.bos_token_id is not None and ids[0] == tokenizer.bos_token_id

@@ -1,0 +1,83 @@
+"""What of an image-text model is settled before its weights are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+from rococap.models.base import pooled_grid
+from rococap.models.hub import load_tokenizer
+from rococap.models.processor import ImageSettings, image_settings
+from rococap.models.prompts import Prompt, chat_template, end_tokens, make_prompt
+from rococap.models.vlm_families import Cut, Family
+from rococap.types import UserError
+
+
+class Parts:
+    """What of an image-text model is known before its weights are read."""
+
+    def __init__(
+        self,
+        path: str,
+        config: PretrainedConfig,
+        family: Family,
+        prompt: str | None,
+        image_size: int | None,
+        cut: Cut,
+        content: Mapping[str, Any],
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> None:
+        """Reads what is small.
+
+        Raises:
+            UserError: a setting does not suit the checkpoint.
+        """
+        self.config, self.family = config, family
+        self.tokenizer = load_tokenizer(path, ends=False) if tokenizer is None else tokenizer
+        self.ends = end_tokens(path, self.tokenizer, config)
+        self.cut = self._cut(cut)
+        side = self._side(image_size)
+        self.grid = family.grid(config, side)
+        saved = family.content(content, side)
+        square = {} if saved.get("do_center_crop") else {"size": {"height": side, "width": side}}
+        read = image_settings({**saved, **square}, f"{path}/preprocessor_config.json")
+        self.settings: ImageSettings = replace(read, content=saved)
+        self.image_id = int(getattr(config, "image_token_id", None) or config.image_token_index)
+        mark, full = family.place(str(self.tokenizer.convert_ids_to_tokens(self.image_id)))
+        self.prompt: Prompt = make_prompt(
+            prompt,
+            self.tokenizer,
+            self.image_id,
+            template=chat_template(path, self.tokenizer),
+            mark=mark,
+            full=full,
+            default=family.default_prompt,
+            begins=family.begins,
+        )
+
+    def check_visual_tokens(self, visual_tokens: int | None) -> None:
+        """Raises UserError where the image's tokens cannot be averaged to so many."""
+        if visual_tokens is not None and self.cut not in self.family.pools:
+            remedy = "take model.cut=after" if self.family.pools else "their number follows model.image_size"
+            raise UserError(f"model.visual_tokens={visual_tokens}: not with this model: {remedy}, or null for all.")
+        pooled_grid(self.grid, visual_tokens)
+
+    def _cut(self, cut: Cut) -> Cut:
+        possible = self.family.cuts
+        if cut != "auto" and cut not in possible:
+            raise UserError(f"model.cut={cut}: this model's features can be cut {' or '.join(possible)} the projector.")
+        return possible[0] if cut == "auto" else cut
+
+    def _side(self, image_size: int | None) -> int:
+        own, step = self.family.side(self.config), self.family.step(self.config)
+        if image_size is None:
+            return own
+        if image_size % step or image_size < step:
+            near = max(step, round(image_size / step) * step)
+            raise UserError(f"model.image_size={image_size}: it must be a multiple of {step}, such as {near}.")
+        if self.family.fixed and image_size != own:
+            raise UserError(f"model.image_size={image_size}: this vision tower takes {own} pixels. Take null.")
+        return image_size

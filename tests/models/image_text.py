@@ -1,0 +1,340 @@
+"""Small checkpoints of image-text models in the published formats, and what transformers itself makes of them."""
+
+import json
+
+import torch
+from checkpoints import tokenizer_files
+from transformers import (
+    AutoTokenizer,
+    CLIPVisionConfig,
+    Gemma2Config,
+    Gemma3Config,
+    Gemma3ForConditionalGeneration,
+    Gemma3TextConfig,
+    Idefics3Config,
+    Idefics3ForConditionalGeneration,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    SiglipVisionConfig,
+    SmolVLMConfig,
+    SmolVLMForConditionalGeneration,
+)
+
+CLIP_MEAN, CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
+SMALL = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
+VISION = SMALL | {"image_size": 32, "patch_size": 8}
+RESIZE = {
+    "do_resize": True,
+    "do_rescale": True,
+    "rescale_factor": 1 / 255,
+    "do_normalize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "resample": 3,
+    "size": {"height": 32, "width": 32},
+}
+CROP = RESIZE | {
+    "image_processor_type": "CLIPImageProcessor",
+    "do_center_crop": True,
+    "crop_size": {"height": 32, "width": 32},
+    "size": {"shortest_edge": 32},
+    "image_mean": CLIP_MEAN,
+    "image_std": CLIP_STD,
+}
+LLAVA_TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'user' %}USER: {% endif %}"
+    "{% for content in message['content'] %}{% if content['type'] == 'image' %}<image>\n"
+    "{% else %}{{ content['text'] }} {% endif %}{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %}ASSISTANT:{% endif %}"
+)
+
+
+def tokenizer_with(folder, *tokens, **special):
+    """The shipped tokenizer with special tokens beside its own; ids of these tokens."""
+    tokenizer_files(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_special_tokens({"additional_special_tokens": list(tokens), **special})
+    tokenizer.save_pretrained(folder)
+    return tokenizer, tokenizer.convert_tokens_to_ids(list(tokens))
+
+
+def text(tokenizer, **settings):
+    return SMALL | {
+        "vocab_size": len(tokenizer),
+        "max_position_embeddings": 512,
+        "num_key_value_heads": 2,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        **settings,
+    }
+
+
+def written(folder, model, preprocessor, template=None):
+    model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    if template is not None:
+        (folder / "chat_template.json").write_text(json.dumps({"chat_template": template}))
+    return [str(folder)]
+
+
+def llava(vision, preprocessor=CROP, **settings):
+    def make(folder):
+        tokenizer, (image,) = tokenizer_with(folder, "<image>")
+        config = LlavaConfig(
+            vision_config=vision, text_config=LlamaConfig(**text(tokenizer)), image_token_index=image, **settings
+        )
+        torch.manual_seed(2)
+        return written(folder, LlavaForConditionalGeneration(config), preprocessor, LLAVA_TEMPLATE)
+
+    return make
+
+
+LLAVA = llava(CLIPVisionConfig(**VISION))
+LLAVA_SIGLIP = llava(
+    SiglipVisionConfig(**VISION, vision_use_head=False),
+    RESIZE | {"image_processor_type": "SiglipImageProcessor"},
+    vision_feature_select_strategy="full",
+)
+
+
+def paligemma(folder):
+    tokenizer, (image, bos) = tokenizer_with(folder, "<image>", "<bos>", bos_token="<bos>")
+    config = PaliGemmaConfig(
+        vision_config=SiglipVisionConfig(**VISION, vision_use_head=False, projection_dim=32),
+        text_config=Gemma2Config(**text(tokenizer, head_dim=16, sliding_window=8)),
+        image_token_index=image,
+        projection_dim=32,
+        hidden_size=32,
+    )
+    torch.manual_seed(2)
+    preprocessor = RESIZE | {"image_processor_type": "SiglipImageProcessor", "processor_class": "PaliGemmaProcessor"}
+    return written(folder, PaliGemmaForConditionalGeneration(config), preprocessor)
+
+
+GEMMA_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}<start_of_turn>{{ message['role'] }}\n"
+    "{% for item in message['content'] %}{% if item['type'] == 'image' %}<start_of_image>"
+    "{% else %}{{ item['text'] | trim }}{% endif %}{% endfor %}<end_of_turn>\n{% endfor %}"
+    "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+
+
+def gemma3(folder):
+    words = ("<start_of_image>", "<image_soft_token>", "<end_of_image>", "<start_of_turn>", "<end_of_turn>", "<bos>")
+    tokenizer, (begin, image, end, _, turn, _) = tokenizer_with(folder, *words, bos_token="<bos>")
+    layers = ["sliding_attention", "full_attention", "sliding_attention"]
+    config = Gemma3Config(
+        vision_config=SiglipVisionConfig(**(VISION | {"image_size": 64}), vision_use_head=False),
+        text_config=Gemma3TextConfig(**text(tokenizer, head_dim=16, sliding_window=8, layer_types=layers)),
+        mm_tokens_per_image=16,
+        boi_token_index=begin,
+        eoi_token_index=end,
+        image_token_index=image,
+        eos_token_id=[tokenizer.eos_token_id, turn],
+    )
+    torch.manual_seed(2)
+    model = Gemma3ForConditionalGeneration(config)
+    torch.nn.init.normal_(model.model.multi_modal_projector.mm_input_projection_weight, std=0.2)  # zero when new
+    model.generation_config.eos_token_id = [tokenizer.eos_token_id, turn]
+    preprocessor = RESIZE | {"image_processor_type": "Gemma3ImageProcessor", "do_pan_and_scan": None, "resample": 2}
+    preprocessor["size"] = {"height": 64, "width": 64}
+    return written(folder, model, preprocessor, GEMMA_TEMPLATE)
+
+
+SMOL_TEMPLATE = (
+    "<|im_start|>{% for message in messages %}{{ message['role'] | capitalize }}"
+    "{% if message['content'][0]['type'] == 'image' %}{{ ':' }}{% else %}{{ ': ' }}{% endif %}"
+    "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{ line['text'] }}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>\n{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+TILES = RESIZE | {
+    "image_processor_type": "SmolVLMImageProcessor",
+    "do_image_splitting": True,
+    "do_pad": True,
+    "max_image_size": {"longest_edge": 32},
+    "size": {"longest_edge": 128},
+    "resample": 1,
+}
+
+
+def smolvlm(config_class, model_class, processor):
+    def make(folder):
+        around = ("<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>", "<|im_start|>")
+        tokenizer, (image, *_) = tokenizer_with(folder, *around, eos_token="<end_of_utterance>")
+        config = config_class(
+            vision_config=VISION,
+            text_config={"model_type": "llama", **text(tokenizer)},
+            image_token_id=image,
+            scale_factor=2,
+        )
+        torch.manual_seed(2)
+        preprocessor = TILES | {"image_processor_type": processor}
+        return written(folder, model_class(config), preprocessor, SMOL_TEMPLATE)
+
+    return make
+
+
+SMOLVLM = smolvlm(SmolVLMConfig, SmolVLMForConditionalGeneration, "SmolVLMImageProcessor")
+IDEFICS3 = smolvlm(Idefics3Config, Idefics3ForConditionalGeneration, "Idefics3ImageProcessor")
+
+QWEN_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{% for content in message['content'] %}"
+    "{% if content['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+QWEN_VISION = {"depth": 3, "spatial_merge_size": 2, "temporal_patch_size": 2, "in_channels": 3}
+QWEN = RESIZE | {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "min_pixels": 256,
+    "max_pixels": 12845056,
+    "patch_size": 8,
+    "temporal_patch_size": 2,
+    "merge_size": 2,
+    "image_mean": CLIP_MEAN,
+    "image_std": CLIP_STD,
+}
+del QWEN["size"]
+
+
+def qwen(config_class, model_class, vision, **preprocessor):
+    def make(folder):
+        words = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
+        tokenizer, (_, end, first, last, image, video) = tokenizer_with(folder, *words, eos_token="<|im_end|>")
+        rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}
+        config = config_class(
+            vision_config=QWEN_VISION | vision,
+            text_config=text(tokenizer, rope_parameters=rope, head_dim=16),
+            image_token_id=image,
+            video_token_id=video,
+            vision_start_token_id=first,
+            vision_end_token_id=last,
+        )
+        torch.manual_seed(2)
+        model = model_class(config)
+        model.generation_config.update(repetition_penalty=1.5, eos_token_id=[end, 0])
+        return written(folder, model, QWEN | preprocessor, QWEN_TEMPLATE)
+
+    return make
+
+
+QWEN2_VL = qwen(
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+    {"embed_dim": 32, "hidden_size": 32, "num_heads": 2, "patch_size": 8, "mlp_ratio": 2},
+)
+QWEN2_5_VL = qwen(
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    {"hidden_size": 32, "out_hidden_size": 32, "num_heads": 2, "patch_size": 8, "intermediate_size": 64}
+    | {"window_size": 32, "fullatt_block_indexes": [1]},
+)
+QWEN3_VL = qwen(
+    Qwen3VLConfig,
+    Qwen3VLForConditionalGeneration,
+    {"hidden_size": 32, "out_hidden_size": 32, "num_heads": 2, "patch_size": 8, "intermediate_size": 64}
+    | {"deepstack_visual_indexes": [0, 1], "num_position_embeddings": 16},
+    image_mean=[0.5, 0.5, 0.5],
+    image_std=[0.5, 0.5, 0.5],
+)
+
+
+def whole(captioner, labels):
+    """Prompt and captions but for their last token."""
+    prompt = torch.tensor([captioner.prompt_ids] * len(labels))
+    return torch.cat([prompt, labels[:, :-1]], dim=1)
+
+
+def whole_logits(given):
+    """By transformers' forward from pixels; `given(captioner, pixels, ids)` are the arguments beside the tokens."""
+
+    def logits(captioner, pixels, labels):
+        ids = whole(captioner, labels)
+        found = captioner.model(input_ids=ids, **given(captioner, pixels, ids)).logits
+        return found[:, len(captioner.prompt_ids) - 1 :]
+
+    return logits
+
+
+def whole_ids(given):
+    def ids(captioner, pixels, **options):
+        start = torch.tensor([captioner.prompt_ids] * len(pixels))
+        found = captioner.model.generate(
+            input_ids=start,
+            attention_mask=torch.ones_like(start),
+            do_sample=False,
+            generation_config=captioner.generation,
+            **given(captioner, pixels, start),
+            **options,
+        )
+        return found[:, start.shape[1] :]
+
+    return ids
+
+
+def as_they_are(captioner, pixels, ids):
+    return {"pixel_values": pixels}
+
+
+def paligemma_given(captioner, pixels, ids):
+    kinds = torch.zeros_like(ids)
+    kinds[:, len(captioner.prompt_ids) :] = 1
+    return {"pixel_values": pixels, "token_type_ids": kinds}
+
+
+def gemma3_given(captioner, pixels, ids):
+    kinds = (ids == captioner.model.config.image_token_index).long()
+    return {"pixel_values": pixels, "token_type_ids": kinds}
+
+
+def tiled_given(captioner, pixels, ids):
+    return {"pixel_values": pixels[:, None]}
+
+
+def qwen_given(captioner, pixels, ids):
+    """Patches by the image processor itself, of pixels that are normalised already."""
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+    vision = captioner.model.config.vision_config
+    cut = Qwen2VLImageProcessorPil(
+        patch_size=vision.patch_size, do_resize=False, do_rescale=False, do_normalize=False, do_convert_rgb=False
+    )
+    seen = cut([image.numpy() for image in pixels], return_tensors="pt", input_data_format="channels_first")
+    image = ids == captioner.model.config.image_token_id
+    return {**seen, "mm_token_type_ids": image.int()}
+
+
+def qwen_whole(patches, size):
+    """From patches of 8 x 8 pixels, in blocks of 2 x 2, each twice, to [3, height, width]."""
+    rows, columns = size[0] // 16, size[1] // 16
+    cut = patches.view(rows, columns, 2, 2, 3, 2, 8, 8)
+    assert torch.equal(cut[:, :, :, :, :, 0], cut[:, :, :, :, :, 1])
+    return cut[:, :, :, :, :, 0].permute(4, 0, 2, 5, 1, 3, 6).reshape(3, *size)
+
+
+REOPENED = """
+full = torch.cat([ids, labels[:, :-1]], dim=1)
+logits = model(input_ids=full, **given).logits[:, ids.shape[1] - 1 :]
+"""
+PALIGEMMA_REOPENED = """
+full = torch.cat([ids, labels[:, :-1]], dim=1)
+given = given | {"token_type_ids": torch.cat([torch.zeros_like(ids), torch.ones_like(labels[:, :-1])], dim=1)}
+logits = model(input_ids=full, **given).logits[:, ids.shape[1] - 1 :]
+"""
+PADDED = """
+full = torch.cat([ids, labels[:, :-1]], dim=1)
+kinds = "token_type_ids" if "token_type_ids" in given else "mm_token_type_ids"
+given = given | {kinds: torch.nn.functional.pad(given[kinds], (0, labels.shape[1] - 1))}
+logits = model(input_ids=full, **given).logits[:, ids.shape[1] - 1 :]
+"""
