@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 from scene_batches import Model, Tokens, accuracy
-from tiny_twins import TWINS, encoded, teach
+from teach_twins import encoded, teach
+from tiny_twins import TWINS
 from tiny_vit_gpt2 import build_model, build_tokenizer, train
 from transformers import AutoTokenizer, VisionEncoderDecoderModel, ViTImageProcessor
 

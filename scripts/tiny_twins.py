@@ -1,25 +1,17 @@
-"""The twins of the tiny captioner: its vision tower in the formats of BLIP and of InternVL, with decoders of their own.
-
-The tower stays as it is, so what it makes of each picture is computed once; only the decoders learn.
-"""
+"""The twins of the tiny captioner: its tower in the formats of BLIP and of InternVL, with decoders of their own."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from rich.progress import track
-from scene_batches import END, IMAGE, TRAIN, Model, Tokens, pixels_of, prompt
-from scenes import Picture, draw
-from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
+from scene_batches import END, IMAGE, Model, Tokens, prompt
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import DataLoader, Dataset
 from transformers import (
     BlipConfig,
     BlipForConditionalGeneration,
@@ -32,41 +24,36 @@ from transformers import (
 WIDTH, POSITIONS = 128, 256
 
 
-class Crowds(Dataset[Picture]):
-    """`count` pictures at full hardness; every other one is a crowd: five captions at the price of one picture."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> Picture:
-        return draw(TRAIN, index, crowd=5 if index % 2 else 1)
-
-
 @dataclass
-class Encoded:
-    """What the tower makes of pictures, float16 [pictures, 1 + 196, width], and the captions of each."""
+class Rows:
+    """Captions of one picture side by side in a row; they see the picture and themselves, but not each other.
 
-    features: Tensor
-    captions: list[tuple[str, ...]]
+    Attributes:
+        inputs, targets: int64 [pictures, tokens].
+        positions: of each token in its caption, likewise.
+        sees: bool [pictures, tokens, tokens].
+        real: bool [pictures, tokens], false for padding.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    positions: Tensor
+    sees: Tensor
+    real: Tensor
 
 
-@torch.no_grad()
-def encoded(tower: Model, count: int, kept: Path | None) -> Encoded:
-    """`Crowds` through the tower; read from a file, or written there, where one is named."""
-    if kept is not None and kept.is_file():
-        return Encoded(**torch.load(kept))
-    features, captions = [], []
-    loader = DataLoader(Crowds(count), 32, num_workers=1, prefetch_factor=4, collate_fn=list)
-    for pictures in track(loader, "encoding"):
-        features.append(tower(pixels_of(pictures)).last_hidden_state.half())
-        captions += [picture.captions for picture in pictures]
-    found = Encoded(torch.cat(features), captions)
-    if kept is not None:
-        torch.save({"features": found.features, "captions": found.captions}, kept)
-    return found
+def side_by_side(pictures: list[list[Tensor]], start: int) -> Rows:
+    """Rows of captions, each with its end token, which `start` stands before."""
+    before = torch.tensor([start])
+
+    def padded(rows: Iterable[list[Tensor]], filler: int) -> Tensor:
+        return pad_sequence([torch.cat(row) for row in rows], batch_first=True, padding_value=filler)
+
+    whose = padded(([torch.full_like(c, number) for number, c in enumerate(row)] for row in pictures), -1)
+    sees = (whose[:, :, None] == whose[:, None]).tril()
+    inputs = padded(([torch.cat([before, c[:-1]]) for c in row] for row in pictures), start)
+    positions = padded(([torch.arange(len(c)) for c in row] for row in pictures), 0)
+    return Rows(inputs, padded(pictures, 0), positions, sees, whose >= 0)
 
 
 @dataclass
@@ -157,8 +144,8 @@ class Blip(Twin):
     def renamed(self) -> dict[str, Tensor]:
         names = {
             "layers.": "encoder.layers.", "attention.o_proj": "self_attn.projection", "layernorm_before": "layer_norm1",
-            "layernorm_after": "layer_norm2", "cls_token": "class_embedding", "position_embeddings": "position_embedding",
-            "patch_embeddings.projection": "patch_embedding",
+            "layernorm_after": "layer_norm2", "cls_token": "class_embedding",
+            "position_embeddings": "position_embedding", "patch_embeddings.projection": "patch_embedding",
         }  # fmt: skip
         state = self.parts()
         for name in [name for name in state if "q_proj" in name]:  # one layer makes queries, keys and values
@@ -258,78 +245,3 @@ def _averaged(features: Tensor) -> Tensor:
     """The patches of [pictures, 1 + 196, width] averaged to 7 x 7, as `model.visual_tokens=49` does."""
     grid = features[:, 1:].transpose(1, 2).unflatten(2, (14, 14))
     return torch.cat([features[:, :1], F.avg_pool2d(grid, 2).flatten(2).transpose(1, 2)], dim=1)
-
-
-@dataclass
-class Rows:
-    """Captions of one picture side by side in a row; they see the picture and themselves, but not each other.
-
-    Attributes:
-        inputs, targets: int64 [pictures, tokens].
-        positions: of each token in its caption, likewise.
-        sees: bool [pictures, tokens, tokens].
-        real: bool [pictures, tokens], false for padding.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    positions: Tensor
-    sees: Tensor
-    real: Tensor
-
-
-def side_by_side(pictures: list[list[Tensor]], start: int) -> Rows:
-    """Rows of captions, each with its end token, which `start` stands before."""
-    before = torch.tensor([start])
-
-    def padded(rows: Iterable[list[Tensor]], filler: int) -> Tensor:
-        return pad_sequence([torch.cat(row) for row in rows], batch_first=True, padding_value=filler)
-
-    whose = padded(([torch.full_like(c, number) for number, c in enumerate(row)] for row in pictures), -1)
-    sees = (whose[:, :, None] == whose[:, None]).tril()
-    inputs = padded(([torch.cat([before, c[:-1]]) for c in row] for row in pictures), start)
-    positions = padded(([torch.arange(len(c)) for c in row] for row in pictures), 0)
-    return Rows(inputs, padded(pictures, 0), positions, sees, whose >= 0)
-
-
-def teach(twin: Twin, scenes: Encoded, epochs: int, batch: int, rate: float) -> None:
-    """All captions, `epochs` times, about `batch` of them a step."""
-    ids = [[twin.ids(caption) for caption in captions] for captions in scenes.captions]
-    keep_unused_words(twin, ids)
-    parameters = [parameter for parameter in twin.model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.98))
-    order = [step for _ in range(epochs) for step in steps_of(scenes, batch)]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=len(order), pct_start=0.06)
-    twin.model.train()
-    losses: list[float] = []
-    for pictures in track(order, "learning"):
-        rows = side_by_side([ids[picture] for picture in pictures], twin.start())
-        loss = F.cross_entropy(twin.logits(scenes.features[pictures].float(), rows), rows.targets[rows.real])
-        loss.backward()
-        clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        losses.append(loss.item())
-        if len(losses) % 100 == 0:
-            print(f"step {len(losses):5,} of {len(order):,}: loss {sum(losses[-100:]) / 100:.3f}", flush=True)
-
-
-def steps_of(scenes: Encoded, batch: int) -> list[list[int]]:
-    """Pictures of each step in a new order: crowds with crowds, so that rows are of about the same length."""
-    steps = []
-    for size in {len(captions) for captions in scenes.captions}:
-        pictures = torch.tensor([i for i, captions in enumerate(scenes.captions) if len(captions) == size])
-        steps += [part.tolist() for part in pictures[torch.randperm(len(pictures))].split(batch // size)]
-    return [steps[i] for i in torch.randperm(len(steps)).tolist()]
-
-
-def keep_unused_words(twin: Twin, ids: list[list[Tensor]]) -> None:
-    """Train what belongs to the scenes' own words only, as the tiny captioner does."""
-    used = torch.zeros(len(twin.tokens), 1)
-    used[torch.cat([caption for row in ids for caption in row])] = 1
-    used[[twin.start(), *twin.around]] = 1
-    for parameter in twin.model.parameters():
-        if parameter.requires_grad and len(parameter) == len(used):
-            mask = used if parameter.dim() == 2 else used[:, 0]
-            parameter.register_hook(lambda gradient, mask=mask: gradient * mask)

@@ -26,6 +26,7 @@ from transformers import (
     ViTModel,
 )
 
+
 def build_tokenizer(vocabulary: int) -> Tokens:
     """Byte-level BPE: whole words for the scenes and for a list of common radiology words, any text by its bytes."""
     words = (Path(__file__).parent / "tokenizer_words.txt").read_text().split()

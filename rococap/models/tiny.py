@@ -10,6 +10,7 @@ from rococap.models.vit_gpt2 import ViTGPT2, published
 from rococap.models.vlm import VLM, vlm
 
 ASSETS = Path(__file__).parents[1] / "assets"
+DIRECTORY = ASSETS / "tiny_captioner"
 
 
 def tiny(visual_tokens: int | None = None, loading: Loading = Loading()) -> ViTGPT2:
@@ -17,7 +18,7 @@ def tiny(visual_tokens: int | None = None, loading: Loading = Loading()) -> ViTG
 
     `visual_tokens`: see `published`.
     """
-    return published(str(ASSETS / "tiny_captioner"), visual_tokens, loading)
+    return published(str(DIRECTORY), visual_tokens, loading)
 
 
 def tiny_blip(visual_tokens: int | None = None, loading: Loading = Loading()) -> blip.Blip:
