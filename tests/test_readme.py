@@ -180,7 +180,7 @@ def test_the_settings_exist(settings):
             shown[group].append(key)
         else:
             assert key in settings
-    assert shown["model"] == ["vit_gpt2", "vit_gpt2_fresh", "blip", "blip2", "tiny"]
+    assert shown["model"] == ["vit_gpt2", "vit_gpt2_fresh", "blip", "blip2", "tiny", "tiny_blip", "tiny_vlm"]
     for turn in range(max(map(len, shown.values()))):  # each value at least once, in few recipes
         words_of_turn = [f"{key}={values[turn % len(values)]}" for key, values in shown.items()]
         check_command_line(CONF, argv=[word for word in words_of_turn if word not in APART])
