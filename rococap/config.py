@@ -48,7 +48,9 @@ class RunConfig:
     baselines: bool = MISSING  # score what the test captions are held against, see rococap.evaluation.baselines
     compile: bool = MISSING  # the training step by torch.compile
     checkpoint_activations: bool = MISSING  # compute them again in the backward pass: less memory, more time
-    features: str = MISSING  # of a frozen vision tower: auto keeps them in half precision, fp32, or off
+    features: str = (
+        MISSING  # of a frozen vision tower: auto keeps them in half precision where that pays, fp16, fp32, off
+    )
     data: DataConfig = MISSING
     decoding: DecodingConfig = MISSING
     model: dict[str, Any] = MISSING

@@ -1,26 +1,48 @@
-"""Caption image files with a run's best checkpoint: `python scripts/caption.py --run DIR IMAGE...`."""
+"""Caption image files: with a run's best checkpoint, or with a published model as it is.
+
+python scripts/caption.py --run DIR IMAGE...
+python scripts/caption.py --model blip [setting=value ...] IMAGE...
+
+A model takes the settings of train.py, such as model.path=DIR or decoding.num_beams=3.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
 from rococap.cli import user_errors
 
+CONF = Path(__file__).resolve().parents[1] / "conf"
+SETTING = re.compile(r"[+~]{0,2}[a-z_]+(\.[a-z_]+)*=.*")
+
 
 @user_errors()
 def main() -> None:
     """Prints `file<TAB>caption` for each image; an unreadable one is named on stderr and makes the exit code 1."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True, metavar="DIR", help="a run's folder, such as multirun/NAME")
-    parser.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    arguments = parser.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--run", type=Path, metavar="DIR", help="a run's folder, such as multirun/NAME")
+    source.add_argument("--model", metavar="NAME", help="one of conf/model")
+    parser.add_argument("words", nargs="+", metavar="IMAGE", help="image files; with --model also settings of train.py")
+    arguments = parser.parse_intermixed_args()
+    settings = [word for word in arguments.words if arguments.model and SETTING.fullmatch(word)]
+    images = [Path(word) for word in arguments.words if word not in settings]
+    if not images:
+        parser.error("no image file was given")
 
-    from rococap.evaluation.evaluate import caption_images
+    if arguments.run:
+        from rococap.evaluation.evaluate import caption_images
 
+        captions = caption_images(arguments.run, images)
+    else:
+        from rococap.evaluation.untrained import caption_untrained
+
+        captions = caption_untrained(CONF, [f"model={arguments.model}", *settings], images)
     unreadable = False
-    for image, caption in caption_images(arguments.run, arguments.images):
+    for image, caption in captions:
         if isinstance(caption, str):
             print(f"{image}\t{caption}", flush=True)
         else:

@@ -54,8 +54,9 @@ def main() -> None:
         return
     cfg = composed(arguments.words)
     require_writable(arguments.out)
-    for part in ("splits", "store"):  # the reports tell it better
-        logging.getLogger(f"rococap.data.{part}").setLevel(logging.ERROR)
+    for name in ("rococap.data.splits", "rococap.data.kept.images"):  # the reports tell it better
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # what it lacks is no matter of a report's
     source = build(cfg.data.source)
     there, missing = available(source)
     if not there:  # said before anything heavy is imported

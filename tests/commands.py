@@ -6,6 +6,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+from server import Forked
+
 ROOT = Path(__file__).resolve().parents[1]
 CONF = ROOT / "conf"
 SHARED = ROOT.parent / "shared"  # data that is not part of the project: tests that want it skip without it
@@ -18,9 +20,12 @@ SMALL = [
     "data.source.valid=8",
     "data.source.test=6",
     "data.batch_size=16",
-    "trainer.max_epochs=5",
+    "trainer.max_epochs=2",
     "decoding.max_new_tokens=12",
 ]
+
+SERVERS = "ROCOCAP_TESTS_SERVERS"  # names the folder of their sockets
+READ_LATE = {"heavy": {"COLUMNS", "PATH"}, "light": {"COLUMNS", "PATH", "HF_HOME"}}  # by what such a server imports
 
 # Of `CaptionData`, beside its source, its processor and the size of a batch.
 DATA = {
@@ -67,19 +72,21 @@ PathFinder.find_spec = staticmethod(find_spec)
 """
 
 
-def start(*words, cwd, cache, environment=None, **options):
-    """Start one of the project's commands, `train.py` or `scripts/score.py`, as a user does."""
+def start(*words, cwd, cache, environment=None, kind="heavy"):
+    """Start one of the project's commands, `train.py` or `scripts/score.py`, as a user does.
+
+    By a server of this kind, which has imported already what is common to them; None: as a process from nothing, that
+    shares no import and no order of sets with another. One from nothing it is too where the environment is said to
+    differ in what a server could have read before, or where there are no servers.
+    """
     # W&B's service of this process, if a test began one, would serve the command too, and outlive its being killed.
     inherited = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-    return subprocess.Popen(
-        [sys.executable, *map(str, words)],
-        cwd=cwd,
-        env={**inherited, "ROCOCAP_CACHE": str(cache), "OMP_NUM_THREADS": "1", **(environment or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
+    variables = {**inherited, "ROCOCAP_CACHE": str(cache), "OMP_NUM_THREADS": "1", **(environment or {})}
+    words = list(map(str, words))
+    if kind and SERVERS in os.environ and not (environment or {}).keys() - READ_LATE[kind]:
+        return Forked(f"{os.environ[SERVERS]}/{kind}", words, cwd, variables)
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *words], cwd=cwd, env=variables, **pipes)
 
 
 def command(*words, timeout=300, **options):

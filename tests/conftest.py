@@ -1,18 +1,68 @@
-"""One small real run that many tests look at."""
+"""One small real run that many tests look at, and the servers of commands: one of each for all pytest processes."""
 
+import os
+import shutil
 import signal
+import sys
+import tempfile
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each of the tests' processes has one core
 
 import pytest
-from commands import ROOT, SMALL, command
+from commands import ROOT, SERVERS, SMALL, command
+from filelock import FileLock
+from server import KINDS, begin
+
+from rococap.checks.jobs import Composer
+
+LONG = ("test_run.py", "test_readme.py", "test_optimizers.py", "test_launchers.py", "test_module.py")
 
 # Started in the background, a shell ignores Ctrl-C, and every process that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_configure(config):
+    """Start the servers."""
+    if sys.platform == "linux" and not hasattr(config, "workerinput"):
+        os.environ[SERVERS] = tempfile.mkdtemp(prefix="servers-")
+        config.servers = [begin(kind, os.environ[SERVERS]) for kind in KINDS]
+
+
+def pytest_unconfigure(config):
+    """End them."""
+    for server in getattr(config, "servers", []):
+        server.communicate()
+    if hasattr(config, "servers"):
+        shutil.rmtree(os.environ.pop(SERVERS))
+
+
+@pytest.fixture
+def jobs(monkeypatch):
+    """The configs that a check of command lines has composed and found to be right: of a sweep, one for each job."""
+    compose, right = Composer.job, []
+
+    def job(composer, overrides):
+        cfg, problems = compose(composer, overrides)
+        if not problems:
+            right.append(cfg)
+        return cfg, problems
+
+    monkeypatch.setattr(Composer, "job", job)
+    return right
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: what begins last must not keep one process alone at work."""
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if name in item.nodeid), len(LONG)))
+
+
 @pytest.fixture(scope="session")
 def place(tmp_path_factory):
     """Where the session's runs land, with a cache of its own."""
-    return tmp_path_factory.mktemp("runs")
+    here = tmp_path_factory.getbasetemp()
+    place = (here.parent if "PYTEST_XDIST_WORKER" in os.environ else here) / "runs"
+    place.mkdir(exist_ok=True)
+    return place
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +73,16 @@ def run(place):
 
 @pytest.fixture(scope="session")
 def recipe():
-    """What `finished` was run with, beside its name."""
-    return [ROOT / "train.py", *SMALL, "metrics=[bleu,cider]"]
+    """What `finished` was run with, beside its name; of epochs enough to be stopped in three of them."""
+    return [ROOT / "train.py", *SMALL, "trainer.max_epochs=4", "metrics=[bleu,cider]"]
 
 
 @pytest.fixture(scope="session")
 def finished(place, run, recipe):
     """The folder of a finished run, with scores and an offline W&B run."""
-    done = run(*recipe, "name=finished")
-    assert done.returncode == 0, done.stdout + done.stderr
+    with FileLock(place / "finished.lock"):
+        if not (place / "finished").exists():
+            done = run(*recipe, "name=finished")
+            assert done.returncode == 0, done.stdout + done.stderr
+            (place / "finished").touch()
     return place / "multirun" / "finished"

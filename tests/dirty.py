@@ -1,12 +1,11 @@
-"""A copy of real images with everything wrong that a copy can have, and where each wrong thing was put."""
+"""A copy of drawn images with everything wrong that a copy can have, and where each wrong thing was put."""
 
 import csv
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
-from commands import MINI
+from drawn import captions, images
 from PIL import Image, ImageEnhance
 
 from rococap.types import SPLITS
@@ -29,14 +28,9 @@ class Copy:
     """Images and captions by split and id, as files; change them, then `write`."""
 
     def __init__(self, count=40):
-        """The first `count` real images of each split."""
-        self.images, self.captions = {}, {}
-        for split in SPLITS:
-            with (MINI / f"{split}_captions.csv").open(encoding="utf-8-sig", newline="") as file:
-                self.captions[split] = list(csv.reader(file))[1 : count + 1]
-            with zipfile.ZipFile(MINI / f"{split}_images.zip") as archive:
-                stored = {Path(name).stem: name for name in archive.namelist()}
-                self.images[split] = {name: archive.read(stored[name]) for name, _ in self.captions[split]}
+        """The first `count` images of each split, or all where there are fewer."""
+        self.captions = {split: list(map(list, captions(split).items()))[:count] for split in SPLITS}
+        self.images = {split: dict(list(images(split).items())[:count]) for split in SPLITS}
 
     def ids(self, split):
         return list(self.images[split])

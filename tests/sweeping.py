@@ -80,12 +80,12 @@ def checkout(place):
 
 def begin(place, *words):
     """Start the program."""
-    return start("program.py", *words, *PHANTOM, cwd=place, cache=place / "cache")
+    return start("program.py", *words, *PHANTOM, cwd=place, cache=place / "cache", kind="light")
 
 
 def sweep(place, *words, **options):
     """Run the program to its end."""
-    return command("program.py", *words, *PHANTOM, cwd=place, cache=place / "cache", **options)
+    return command("program.py", *words, *PHANTOM, cwd=place, cache=place / "cache", kind="light", **options)
 
 
 def worked_on(done):

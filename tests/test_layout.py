@@ -130,3 +130,21 @@ def test_nothing_shipped_points_beside_the_checkout():
     text = {".py", ".yaml", ".yml", ".cff", ".md", ".toml", ".txt", ".json", ".svg"}
     pointing = [file for file in files if file.suffix in text and "../shared" in file.read_text(encoding="utf-8")]
     assert len(files) > 50 and pointing == []
+
+
+def test_no_test_asserts_only_by_not_raising():
+    """A test says what it looks at: by an assertion of its own, a refusal, or a helper that is named assert_."""
+    silent = [
+        f"{path.relative_to(ROOT)}::{test.name}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for test in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(test, ast.FunctionDef) and test.name.startswith("test_") and not any(map(asserts, ast.walk(test)))
+    ]
+    assert silent == []
+
+
+def asserts(node):
+    if isinstance(node, ast.Call):
+        name = ast.unparse(node.func).rpartition(".")[2]
+        return name in {"raises", "warns"} or name.startswith("assert_")
+    return isinstance(node, ast.Assert)

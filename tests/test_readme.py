@@ -1,5 +1,6 @@
 """What README.md says is so: every command runs on a little data, or composes where it needs a hub or a dataset."""
 
+import math
 import re
 import shlex
 import shutil
@@ -41,6 +42,7 @@ COMPOSED = [
     "python train.py sweep=search name=search",
     "python train.py data=rocov2_hub",
     "python scripts/prepare.py data=rocov2 data.root=DIR",
+    "python train.py -m lora=zero_shot model=vit_gpt2,tiny data.root=DIR",
 ]
 INSTALLS = [
     "pip install -c constraints.txt -e .",
@@ -55,8 +57,16 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[submitit]"',
     'pip install -c constraints.txt -e ".[optuna]"',
 ]
-APART = ["lora=none", "optimizer=schedule_free", "metrics=imageclef"]  # words that do not go with every other
+APART = [
+    "lora=none",
+    "lora=zero_shot",
+    "optimizer=schedule_free",
+    "metrics=imageclef",
+]  # words that do not go with every other
 OTHER = ["python scripts/benchmark.py train --baseline FILE --json FILE"]  # see tests/test_benchmark.py
+# See tests/scripts/test_untrained.py.
+OTHER += ["python scripts/caption.py --model vit_gpt2 IMAGE..."]
+OTHER += ["python scripts/evaluate.py --model vit_gpt2 data.root=DIR --split test"]
 OTHER += ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
 
 
@@ -134,8 +144,14 @@ def test_what_is_shown(line, run):
 
 
 @pytest.mark.parametrize("line", [*COMPOSED, DEMO])
-def test_recipes_compose(line):
-    check_command_line(CONF, argv=shlex.split(line)[2:])
+def test_recipes_compose(line, jobs):
+    words = shlex.split(line)[2:]
+    check_command_line(CONF, argv=words)
+    assert len(jobs) >= math.prod(1 + word.count(",") for word in words)
+    given = dict(word.split("=") for word in words if "=" in word and "," not in word)
+    for job in jobs:
+        chosen = job.hydra.runtime.choices
+        assert {key: chosen.get(key, str(OmegaConf.select(job, key))) for key in given} == given
 
 
 def test_the_folder_is_as_described(demo):

@@ -5,11 +5,11 @@ import sys
 import textwrap
 
 import pytest
-from commands import ROOT
+from commands import ROOT, command
 
 
-def train(*words, cwd=ROOT):
-    return subprocess.run([sys.executable, str(ROOT / "train.py"), *words], cwd=cwd, capture_output=True, text=True)
+def train(*words, cwd):
+    return command(ROOT / "train.py", *words, cwd=cwd, cache=cwd / "cache", kind="light")
 
 
 def test_mistakes_end_the_command_before_anything_is_loaded(tmp_path):

@@ -53,7 +53,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "trainer.check_val_every_n_epoch": _at_least(1),
     "trainer.num_nodes": (lambda value: value == 1, "1, since a run trains on one machine"),
 }
-FEATURES = ("auto", "fp32", "off")
+FEATURES = ("auto", "fp16", "fp32", "off")
 
 
 def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:

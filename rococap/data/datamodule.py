@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader
 from rococap.data.dataset import CaptionDataset
 from rococap.data.doctor.leaks import without_leaks
 from rococap.data.kept import features, keys
+from rococap.data.kept.choice import pays
 from rococap.data.kept.features import Encoder, Features
-from rococap.data.kept.folders import NoSpace
+from rococap.data.kept.folders import NoSpace, cache_folder
 from rococap.data.kept.images import Store, open_images
 from rococap.data.kept.rows import cores
 from rococap.data.sampler import LengthSampler
@@ -65,6 +66,7 @@ class CaptionData(LightningDataModule):
         self.workers = min(8, cores() // 4) if workers is None else workers
         self.fingerprint = source.fingerprint()
         self._datasets: dict[Split, CaptionDataset] = {}
+        self._chose: bool | None = None
 
     def examples(self, split: Split) -> list[Example]:
         """The readable examples that the run uses, for valid and test in the loader's order."""
@@ -130,7 +132,7 @@ class CaptionData(LightningDataModule):
     def _features(
         self, examples: list[Example], pixels: Callable[[Sequence[Example]], Store], split: Split
     ) -> Features | None:
-        if self.encoder is None:
+        if self.encoder is None or not self._keeps(len(examples)):
             return None
         try:
             images = keys.Images.of(self.fingerprint, self.processor)
@@ -138,6 +140,17 @@ class CaptionData(LightningDataModule):
         except NoSpace as error:
             log.warning("features are computed anew in each epoch: %s", error)
             return None
+
+    def _keeps(self, count: int) -> bool:
+        """Whether features are kept, chosen once for all splits, at the first: the training split is the largest."""
+        if self.encoder is None or self.encoder.passes is None:
+            return True
+        if self._chose is None:
+            key = self.encoder.key(keys.Images.of(self.fingerprint, self.processor))
+            folder = cache_folder("features", key.folder, "train")
+            self._chose, why = pays(self.encoder, count, self.processor.image_size, folder)
+            log.info("features are %s: %s", "kept" if self._chose else "computed anew in each epoch", why)
+        return self._chose
 
     def _tokens(self, examples: Sequence[Example], split: Split) -> list[list[int]]:
         """The first caption of each example: the one trained on. None gives no tokens."""

@@ -105,7 +105,7 @@ class _Known:
     def _systems(self) -> dict[str, list[Prediction]]:
         """Captions of base, common and nearest, and beside them the mean feature; what is kept is read."""
         makers = {"base": self._base, "common": self._common, "nearest": self._nearest}
-        if self.captioner.new:
+        if self.captioner.new or not self.captioner.trains:  # it knows nothing yet, or it is the model itself
             del makers["base"]
         for name, make in makers.items():
             if not (self.folder / f"{name}.jsonl").is_file():

@@ -66,7 +66,13 @@ def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, st
     """
     folder = RunFolder(run)
     recipe = Recipe.of_run(folder)
-    captioner = best_captioner(folder, recipe)
+    return caption_files(best_captioner(folder, recipe), recipe, images)
+
+
+def caption_files(
+    captioner: Captioner, recipe: Recipe, images: Sequence[Path]
+) -> Iterator[tuple[Path, str | UnreadableImage]]:
+    """Each image file with its caption by a captioner, on the recipe's device, or with what is wrong with it."""
     encode, caption = encoding(captioner, recipe), captioning(captioner, recipe)
     for image in images:
         try:

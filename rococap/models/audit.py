@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from rich.table import Table
-from torch import nn
+from torch import Tensor, nn
 
 from rococap.models.base import Captioner, plain_name
 from rococap.types import UserError
@@ -74,6 +74,23 @@ def refuse_missing_gradients(captioner: Captioner) -> None:
         raise UserError(
             f"{len(without)} trainable parameters got no gradient in the first step, such as {plain_name(without[0])}: "
             "they take no part in the loss.\nFreeze them, or leave them out of lora.target_modules."
+        )
+
+
+def refuse_blind(captioner: Captioner, gradient: Tensor | None) -> None:
+    """After the first backward pass the loss must hang on what the vision tower gave.
+
+    Args:
+        gradient: of the loss for the features; None where they are not part of its computation at all. It may be zero
+            in the first step where what joins tower and decoder is new and starts at zero.
+
+    Raises:
+        UserError: nothing in the decoder looks at the image.
+    """
+    if gradient is None or not (gradient.any() or captioner.new):
+        raise UserError(
+            "The loss does not hang on the image: nothing in this decoder looks at it, and it would learn to caption "
+            "blindly.\nTake another model or model.decoder."
         )
 
 

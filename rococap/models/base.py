@@ -102,6 +102,11 @@ class Captioner(nn.Module, ABC):
         """Whether any weight that `encode` runs is trained; if not, features may be computed once."""
         return any(parameter.requires_grad for name, parameter in self.named_weights() if self.encodes(name))
 
+    @property
+    def trains(self) -> bool:
+        """Whether any weight is trained."""
+        return any(parameter.requires_grad for parameter in self.network.parameters())
+
     def named_weights(self) -> list[tuple[str, nn.Parameter]]:
         """The parameters of `model`, by their names before PEFT wrapped it; LoRA's factors bear their layer's name."""
         return [(plain_name(name), parameter) for name, parameter in self.model.named_parameters()]

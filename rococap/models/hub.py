@@ -37,6 +37,7 @@ if "TRANSFORMERS_VERBOSITY" not in os.environ:  # its warnings speak of choices 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of kernels to install, and at each step that int8 rounds
 logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)  # its retries; the outcome is told below
 
 
@@ -129,6 +130,13 @@ def load_type(path: str) -> str:
         raise UserError(f"{path}: the directory holds no model (no config.json).")
     with answers(path):
         return str(PretrainedConfig.get_config_dict(path)[0].get("model_type"))
+
+
+def require_architecture(config: PretrainedConfig, path: str, name: str) -> None:
+    """Refuse with UserError what is of the right type but made for another task, such as answering questions."""
+    named = config.architectures or [name]
+    if name not in named:
+        raise UserError(f"model.path={path} holds a {named[0]}, which does not caption.\nTake one that holds a {name}.")
 
 
 def require_architecture(config: PretrainedConfig, path: str, name: str) -> None:

@@ -86,6 +86,11 @@ def train_in_full(captioner: Captioner, *, train_vision_tower: bool) -> None:
     _finish(captioner)
 
 
+def train_nothing(captioner: Captioner) -> None:
+    """Take the captioner as it is: it is captioned with and scored, and not trained."""
+    captioner.network.requires_grad_(False)
+
+
 def _finish(captioner: Captioner) -> None:
     """What trains is in fp32, in whatever precision the rest was published: small updates would be lost.
 

@@ -1,4 +1,4 @@
-"""Vision towers that any decoder can be joined to: ViT, DINOv2 and 3, CLIP, SigLIP, Swin."""
+"""Vision towers that any decoder can be joined to: ViT, DINOv2 and 3, CLIP, BiomedCLIP, SigLIP, Swin."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import torch
 from torch import nn
 from transformers import AutoModel, CLIPVisionModel, PretrainedConfig, SiglipVisionModel
 
+from rococap.models.biomedclip import clip_settings, load_vit, open_clip_settings
 from rococap.models.hub import load, load_config, load_image_settings, place
 from rococap.models.loading import Loading
 from rococap.models.processor import ImageSettings
+from rococap.types import UserError
 
 # By a checkpoint's model_type: the class of transformers that opens its vision tower alone, with which arguments, and
 # what of it takes no part in the last layer's output. A pooling layer, which nothing reads, is left out where possible.
@@ -52,7 +54,7 @@ class Tower:
         new: names of its parameters that the checkpoint lacked.
         grid: rows and columns of the patches that it gives; they come last of its positions.
         unused: names of what takes no part in that.
-        code: a line of Python that opens it as `encoder`, with `torch` and `transformers` imported.
+        code: lines of Python that open it as `encoder`, with `torch` and `transformers` imported.
     """
 
     module: Any
@@ -69,7 +71,12 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> T
     Raises:
         UserError: it is none of `TYPES`, or cannot be had.
     """
-    config = load_config(path, TYPES, setting)
+    try:
+        config = load_config(path, TYPES, setting)
+    except UserError:
+        if (content := open_clip_settings(path)) is None:
+            raise
+        return _open_clip_tower(path, Loading(dtype=loading.dtype), content)
     auto, arguments, unused = _OPENED[config.model_type]
     plain = Loading(dtype=loading.dtype)
     module, new = load(auto, path, plain, **arguments)
@@ -77,6 +84,13 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> T
     code = f"encoder = transformers.{auto.__name__}.from_pretrained({place(path)!r}, {plain.code(())}{given})"
     settings = load_image_settings(path)
     return Tower(module, new, settings, grid_of(module.config, settings.size), unused, code)
+
+
+def _open_clip_tower(path: str, loading: Loading, content: dict[str, Any]) -> Tower:
+    """What open_clip published without a config.json of transformers."""
+    module, code = load_vit(path, loading)
+    settings = clip_settings(content, module.config.image_size, path)
+    return Tower(module, frozenset(), settings, grid_of(module.config, settings.size), (), code)
 
 
 def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:

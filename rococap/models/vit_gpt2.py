@@ -97,7 +97,7 @@ def fresh(
     """A vision tower and a language model put together. What joins them has random values and must be trained in full.
 
     Args:
-        encoder: a ViT, DINOv2 or 3, CLIP, SigLIP or Swin on the hub or in a directory.
+        encoder: a ViT, DINOv2 or 3, CLIP, BiomedCLIP, SigLIP or Swin on the hub or in a directory.
         decoder: a GPT-2, BERT or RoBERTa with its tokenizer, on the hub or in a directory.
         visual_tokens: see `published`.
 

@@ -1,4 +1,4 @@
-"""Captioning by a recipe: on its device, in its precision, by its decoding."""
+"""Encoding, captioning and looking by a recipe: on its device, in its precision, by its decoding."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from torch import Tensor
 
 from rococap.models.base import Captioner
 from rococap.recipe.recipe import Recipe
+
+# uint8 [batch, 3, height, width] and captions -> see `Captioner.attend`.
+Attending = Callable[[Tensor, list[str]], Tensor]
 
 
 def encoding(captioner: Captioner, recipe: Recipe) -> Callable[[Tensor], Tensor]:
@@ -33,3 +36,15 @@ def captioning(captioner: Captioner, recipe: Recipe) -> Callable[[Tensor], list[
             return captioner.generate(features.to(device).float(), **recipe.decoding.options)
 
     return caption
+
+
+def attending(captioner: Captioner, recipe: Recipe) -> Attending:
+    """From images and their captions to where the captioner looks, on the recipe's device and in its precision."""
+    device, precision, encode = recipe.device, recipe.precision, encoding(captioner, recipe)
+
+    def attend(pixel_values: Tensor, captions: list[str]) -> Tensor:
+        features = encode(pixel_values).float()
+        with torch.inference_mode(), precision.autocast(device):
+            return captioner.attend(features, captions)
+
+    return attend

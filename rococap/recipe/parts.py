@@ -16,7 +16,7 @@ from rococap.models.base import Captioner, captioner_state
 from rococap.recipe.captioning import encoding
 from rococap.recipe.recipe import Recipe
 from rococap.runs.folder import RunFolder
-from rococap.types import Processor
+from rococap.types import Processor, UserError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,18 @@ def build_captioner(recipe: Recipe) -> Captioner:
     recipe.adapt(captioner)
     accelerate(captioner.network)
     return captioner
+
+
+def untrained_captioner(recipe: Recipe) -> Captioner:
+    """The recipe's network as it was published; raises UserError where a part of it is new, and so knows nothing."""
+    captioner = recipe.build_network(recipe.precision.loading(recipe.device))
+    if captioner.new:
+        raise UserError(
+            f"{len(captioner.new)} parameters of this model have random values, such as {min(captioner.new)}: it "
+            "captions once it was trained.\nTrain it (python train.py ...), or take a checkpoint that has them."
+        )
+    accelerate(captioner.network)
+    return captioner.eval()
 
 
 def build_data(recipe: Recipe, captioner: Captioner) -> CaptionData:
@@ -59,6 +71,8 @@ def kept_encoder(captioner: Captioner, recipe: Recipe) -> Encoder | None:
         shape=(probe.shape[1], probe.shape[2]),
         dtype=np.float32 if recipe.features == "fp32" else np.float16,
         encode=encode,
+        # The baselines see each training image once more.
+        passes=recipe.settings["trainer"]["max_epochs"] + 1 if recipe.features == "auto" else None,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -70,7 +69,6 @@ class Precision:
         dtype: torch.dtype | Literal["auto"] = torch.float32 if (compute := self.on(device)) == "fp32" else "auto"
         if self.weights == "fp32":
             return Loading(dtype)
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at each step that int8 rounds its input
         return Loading(dtype, self.weights, _DTYPE[compute], device)
 
     def _require_bitsandbytes(self, device: str) -> None:

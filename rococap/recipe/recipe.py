@@ -56,7 +56,7 @@ class Recipe:
         accelerator: cpu, gpu, cuda, mps or auto.
         metrics: by the names that they have in the recipe.
         monitor: what the best checkpoint has the best value of, such as val/cider.
-        features: auto, fp32 or off: whether what a frozen tower makes of images is kept, and in which precision.
+        features: auto, fp16, fp32 or off: whether what a frozen tower makes of images is kept, and in which precision.
         baselines: whether test scores are held against those of other systems.
         augment: from `uint8 [batch, 3, height, width]` to the same, of training images; None leaves them as they are.
         build_network: the architecture with the weights that it starts from, kept as is said, before it is adapted.
@@ -72,7 +72,7 @@ class Recipe:
     data: DataSettings
     metrics: Mapping[str, Metric]
     monitor: str
-    features: Literal["auto", "fp32", "off"]
+    features: Literal["auto", "fp16", "fp32", "off"]
     baselines: bool
     augment: Callable[[Tensor], Tensor] | None
     build_network: Callable[[Loading], Captioner]

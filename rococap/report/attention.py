@@ -14,6 +14,7 @@ from rococap.data.image import to_rgb
 from rococap.metrics.base import FloatArray
 from rococap.metrics.facts import mentions
 from rococap.models.base import Captioner
+from rococap.recipe.captioning import Attending
 from rococap.report.shown import Shown
 from rococap.types import Processor
 
@@ -50,18 +51,15 @@ def can_attend(captioner: Captioner) -> bool:
     return type(captioner).attend is not Captioner.attend
 
 
-def attention(captioner: Captioner, shown: Sequence[Shown]) -> dict[str, Attention]:
-    """Id -> the attention of the caption over its image, in fp32 on the captioner's device."""
+def attention(captioner: Captioner, attend: Attending, shown: Sequence[Shown]) -> dict[str, Attention]:
+    """Id -> the attention of the caption over its image."""
     processor = captioner.processor
-    device = next(captioner.parameters()).device
     seen = {}
     for start in range(0, len(shown), _BATCH):
         batch = shown[start : start + _BATCH]
         texts = [one.prediction.prediction for one in batch]
         pixels = np.stack([processor.pixels(one.image) for one in batch])
-        with torch.inference_mode():
-            features = captioner.eval().encode(torch.from_numpy(pixels).to(device))
-            maps = captioner.attend(features, texts).float().cpu().numpy()
+        maps = attend(torch.from_numpy(pixels), texts).float().cpu().numpy()
         assert captioner.grid is not None  # where an architecture shows where it looks, there are patches to look at
         for one, found in zip(batch, maps.reshape(*maps.shape[:2], *captioner.grid), strict=True):
             seen[one.example.id] = Attention(one.prediction.prediction, found, processor)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
-from rococap.models.audit import refuse_missing_gradients
+from rococap.models.audit import refuse_blind, refuse_missing_gradients
 from rococap.models.base import Captioner, captioner_state, features_of
 from rococap.training.optim import parameter_groups, set_mode
 from rococap.types import Batch, Example, Scorer
@@ -59,6 +59,7 @@ class CaptionModule(pl.LightningModule):
         self.step_tokens = torch.zeros((), dtype=torch.long)
         self.captions: dict[str, str] = {}
         self.gradients_seen = False
+        self.first_features: Tensor | None = None  # those of the first step, until their gradient was looked at
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self.build_optimizer(parameter_groups(self.captioner))
@@ -81,7 +82,10 @@ class CaptionModule(pl.LightningModule):
         if self.augment is not None:
             assert batch.pixel_values is not None
             batch = replace(batch, pixel_values=self.augment(batch.pixel_values))
-        loss, tokens = self.captioner(features_of(self.captioner, batch), batch.input_ids, batch.attention_mask)
+        features = features_of(self.captioner, batch)
+        if self._watches(features):
+            self.first_features = features = features.detach().requires_grad_()
+        loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
         self.step_tokens = self.step_tokens.to(tokens.device) + tokens
         mean = loss.detach() / tokens
         self.train_loss.update(mean, tokens)
@@ -107,12 +111,19 @@ class CaptionModule(pl.LightningModule):
         """
         if not self.gradients_seen:
             refuse_missing_gradients(self.captioner)
-            self.gradients_seen = True
+            if self.first_features is not None:
+                refuse_blind(self.captioner, self.first_features.grad)
+            self.gradients_seen, self.first_features = True, None
         tokens = self.trainer.strategy.reduce(self.step_tokens, reduce_op="sum")
         factor = _NOMINAL_TOKENS * self.trainer.accumulate_grad_batches * self.trainer.world_size / tokens
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         torch._foreach_mul_(gradients, factor)
         self.step_tokens.zero_()
+
+    def _watches(self, features: Tensor) -> bool:
+        """Whether to ask once if the loss hangs on the features; a compiled loss would be compiled twice for that."""
+        first = not self.gradients_seen and self.first_features is None
+        return first and not features.requires_grad and self.captioner._compiled_call_impl is None
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         features = features_of(self.captioner, batch)

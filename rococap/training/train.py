@@ -33,6 +33,7 @@ from rococap.training.augment import sheet
 from rococap.training.callbacks import Records, checkpoints
 from rococap.training.module import CaptionModule
 from rococap.training.optim import refuse_paged
+from rococap.training.zero_shot import validate
 
 console = Console(quiet=is_helper())
 _SHOWN = 6  # images, and draws of each
@@ -93,11 +94,15 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     )
     captioner.train()  # where features were just encoded it is in eval mode, and Lightning would leave it there
     with clock.part("training"):
-        trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
+        if captioner.trains:
+            trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
+        else:
+            validate(trainer, module, data, folder, recipe.monitor, clock)
     if is_helper():
         sys.exit()  # captions and scores are the first process's
     load_best(captioner, folder)
-    export(captioner, folder.path)
+    if captioner.trains:
+        export(captioner, folder.path)
     examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
     with clock.part("captioning"):
         evaluate.caption_split(captioner, data, "test", folder, recipe)

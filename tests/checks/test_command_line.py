@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 from commands import CONF
+from omegaconf import OmegaConf
 
 from rococap.checks.command_line import check_command_line
 from rococap.types import UserError
@@ -30,9 +31,15 @@ def write(file: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("choice", [choice for choice in CHOICES if str(choice) != "data/base"], ids=str)
-def test_every_shipped_file_composes_and_is_right(choice):
+def test_every_shipped_file_composes_and_is_right(choice, jobs):
     group, name = str(choice.parent), choice.name
     check_command_line(CONF, argv=[f"{group}=[{name}]" if group in LISTS else f"{group}={name}"])
+    said = OmegaConf.load(CONF / choice.with_suffix(".yaml"))
+    place = "" if "@package _global_" in (CONF / choice.with_suffix(".yaml")).read_text() else group.replace("/", ".")
+    found = OmegaConf.select(jobs[0], place) if place else jobs[0]
+    if group in LISTS and len(said) == 1:
+        assert found.keys() == said.keys()
+    assert said.keys() - {"defaults"} <= found.keys() and len(jobs) >= 1
 
 
 def test_what_all_datasets_share_is_no_dataset():
@@ -40,28 +47,30 @@ def test_what_all_datasets_share_is_no_dataset():
 
 
 @pytest.mark.parametrize(
-    "argv",
+    ("argv", "path", "found"),
     [
-        [],
-        ["data.fraction=0.1", "trainer.max_epochs=6"],
-        ["metrics=[]", "logger=[]", "callbacks=[]"],
-        ["name=2024", "data.root='a b'"],
-        ["lora=none", "~scheduler.warmup", "+scheduler.warmup=0.1"],
-        ["+trainer.limit_train_batches=4", "++trainer.max_epochs=2"],
-        ["+trainer.limit_train_batches=4", "trainer.limit_train_batches=2"],
-        ["lora.target_modules=[c_attn]", "lora.target_modules.0=c_proj"],
-        ["hydra.run.dir=elsewhere", "hydra.job.chdir=false"],
-        ["--cfg", "job"],
-        ["--help", "anything"],
-        ["-m", "lora.rank=4,8,16", "optimizer.lr=1e-4,2e-4"],
-        ["-m", "lora.rank=range(1,4)", "model=choice(tiny,vit_gpt2)"],
-        ["-m", "model=glob(vit*)"],
-        ["hydra.mode=MULTIRUN", "lora.rank=4,8"],
+        ([], "lora.rank", [16]),
+        (["data.fraction=0.2", "trainer.max_epochs=7"], "data.fraction", [0.2]),
+        (["metrics=[]", "logger=[]", "callbacks=[]"], "metrics", [None]),
+        (["name=2024", "data.root='a b'"], "data.root", ["a b"]),
+        (["lora=none", "~scheduler.warmup", "+scheduler.warmup=0.2"], "scheduler.warmup", [0.2]),
+        (["+trainer.limit_train_batches=4", "++trainer.max_epochs=2"], "trainer.max_epochs", [2]),
+        (["+trainer.limit_train_batches=4", "trainer.limit_train_batches=2"], "trainer.limit_train_batches", [2]),
+        (["lora.target_modules=[c_attn]", "lora.target_modules.0=c_proj"], "lora.target_modules", [["c_proj"]]),
+        (["hydra.run.dir=elsewhere", "hydra.job.chdir=false"], "hydra.run.dir", ["elsewhere"]),
+        (["--cfg", "job"], "lora.rank", [16]),
+        (["--help", "anything"], "lora.rank", []),
+        # Of a sweep first what its jobs share, then each job.
+        (["-m", "lora.rank=4,8", "optimizer.lr=1e-4,2e-4"], "lora.rank", [16, 4, 8, 4, 8]),
+        (["-m", "lora.rank=range(1,4)", "seed=choice(5,6)"], "lora.rank", [16, 1, 2, 3, 1, 2, 3]),
+        (["-m", "model=glob(vit_gpt2*)"], "hydra.runtime.choices.model", ["vit_gpt2", "vit_gpt2", "vit_gpt2_fresh"]),
+        (["hydra.mode=MULTIRUN", "lora.rank=4,8"], "lora.rank", [16, 4, 8]),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(map(str, value)) if isinstance(value, list) else None,
 )
-def test_right_command_lines(argv):
+def test_right_command_lines(argv, path, found, jobs):
     check_command_line(CONF, argv=argv)
+    assert sorted(map(str, found)) == sorted(str(OmegaConf.select(job, path)) for job in jobs)
 
 
 @pytest.mark.parametrize(
@@ -160,9 +169,11 @@ def test_mistakes_in_files_name_the_file(conf):
     }
 
 
-def test_a_command_mends_what_a_file_has_wrong(conf):
+def test_a_command_mends_what_a_file_has_wrong(conf, jobs):
     write(conf / "experiment" / "demo.yaml", "# @package _global_\nseed: x\n")
     check_command_line(conf, argv=["experiment=demo", "seed=3"])
+    assert [job.seed for job in jobs] == [3]
+    assert "seed: must be a whole number" in faults("experiment=demo", conf=conf)
 
 
 def test_experiments_are_suggested(conf):

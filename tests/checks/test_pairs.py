@@ -17,9 +17,12 @@ def test_schedule_free_refuses_a_rate_that_decays(schedule):
         check_command_line(CONF, argv=[*CHOICES, f"scheduler={schedule}", "optimizer=schedule_free"])
 
 
-def test_schedule_free_brings_its_schedule():
+def test_schedule_free_brings_its_schedule(jobs):
     check_command_line(CONF, argv=[*CHOICES, "optimizer=schedule_free"])
     check_command_line(CONF, argv=["-m", *CHOICES, "optimizer=adamw,schedule_free,adafactor"])
+    chosen = [(job.optimizer._target_.split(".")[-1], job.scheduler._target_.split(".")[-1]) for job in jobs]
+    free = ("AdamWScheduleFree", "constant")
+    assert chosen == [free, ("AdamW", "linear"), ("AdamW", "linear"), free, ("Adafactor", "linear")]
 
 
 @pytest.mark.parametrize("words", [["trainer.devices=2"], ["trainer.devices=1,2"]])

@@ -1,4 +1,4 @@
-"""Copies of real radiographs are found, and no two patients are taken for one."""
+"""Copies of drawn pictures, and of real radiographs, are found, and no two patients are taken for one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from commands import MINI
 from dirty import reencoded
+from drawn import images
 from PIL import Image
 from PIL.Image import Resampling
 
@@ -16,16 +17,18 @@ from rococap.data.doctor.copies import LEAST_AGREEMENT, MOST_BITS, Pair, _agreem
 from rococap.data.doctor.look import SIDE
 from rococap.types import SPLITS
 
-needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
-
 
 def thumbnail(image: Image.Image) -> np.ndarray:
     return np.asarray(image.convert("RGB").resize((SIDE, SIDE), Resampling.BOX).convert("L"))
 
 
-@pytest.fixture(scope="module")
-def files() -> list[bytes]:
-    """Every second image, and the neighbours of the closest pair."""
+@pytest.fixture(scope="module", params=["drawn", "real"])
+def files(request) -> list[bytes]:
+    """All that are drawn; of the real ones every second, and the neighbours of the closest pair."""
+    if request.param == "drawn":
+        return [content for split in SPLITS for content in images(split).values()]
+    if not MINI.is_dir():
+        pytest.skip("the shared data is not here")
     contents = []
     for split in SPLITS:
         with zipfile.ZipFile(MINI / f"{split}_images.zip") as archive:
@@ -39,14 +42,12 @@ def thumbnails(files) -> np.ndarray:
     return np.stack([thumbnail(Image.open(io.BytesIO(content))) for content in files])
 
 
-@needs_mini
 def test_different_images_are_no_copies_even_of_one_patient(thumbnails):
     assert find_pairs(np.arange(len(thumbnails), dtype=np.uint64), thumbnails) == []
     close = np.bitwise_count(hashes(thumbnails)[:, None] ^ hashes(thumbnails)[None]) <= MOST_BITS
     assert close.sum() > len(thumbnails)  # by the hash alone some would be
 
 
-@needs_mini
 @pytest.mark.parametrize(
     "change",
     [

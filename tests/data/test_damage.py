@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import MINI
 from dirty import Copy, packed
 from PIL import Image
 from standin import Words, noises
@@ -27,8 +26,6 @@ from rococap.data.kept import keys
 from rococap.data.rocov2 import RocoV2
 from rococap.types import Example, UserError
 
-needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
-
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
@@ -38,7 +35,6 @@ def folder(tmp_path) -> Path:
 # Zips
 
 
-@needs_mini
 @pytest.mark.parametrize("kept", [0, 10, 5_000, -30])
 def test_a_truncated_zip_is_named(kept, folder):
     archive = folder / "train_images.zip"
@@ -47,7 +43,6 @@ def test_a_truncated_zip_is_named(kept, folder):
         RocoV2(str(folder)).examples("train")
 
 
-@needs_mini
 def test_a_zip_damaged_in_the_middle_loses_the_images_there_and_no_others(folder, caplog):
     archive = folder / "train_images.zip"
     content = bytearray(archive.read_bytes())
@@ -61,7 +56,6 @@ def test_a_zip_damaged_in_the_middle_loses_the_images_there_and_no_others(folder
     assert third.filename in caplog.text and "CRC" in caplog.text
 
 
-@needs_mini
 @pytest.mark.parametrize("member", ["../evil.jpg", "/evil.jpg", "train/../../evil.jpg", "..\\evil.jpg", "C:\\evil.jpg"])
 def test_what_points_outside_of_a_zip_is_no_image_of_it(member, tmp_path):
     copy = Copy(3)
@@ -112,7 +106,6 @@ def test_a_member_that_unpacks_to_more_than_it_claims_is_refused(tmp_path):
 # Tables
 
 
-@needs_mini
 def test_ten_thousand_bad_rows_of_every_kind_are_a_few_lines(folder, caplog):
     with (folder / "train_captions.csv").open("a", encoding="utf-8") as file:
         file.write("too,many,fields\r\nfew\r\n" * 5_000)

@@ -6,7 +6,6 @@ import logging
 
 import numpy as np
 import pytest
-from commands import MINI
 from dirty import Copy, dirty, packed
 from PIL import Image
 from standin import Words
@@ -24,7 +23,6 @@ from rococap.data.rocov2 import RocoV2
 from rococap.data.subset import subset
 from rococap.types import SPLITS, Example, UserError
 
-needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 LEAKS = {"leak_same", "leak_jpeg", "leak_half", "leak_bright", "leak_of_valid"}
 
 
@@ -33,7 +31,6 @@ def source(tmp_path) -> RocoV2:
     return RocoV2(str(dirty(tmp_path / "dirty")))
 
 
-@needs_mini
 def test_everything_that_was_planted_is_found_and_nothing_else(source, tmp_path):
     found = examine(source, tokens=lambda caption: len(caption))
     ids = {split: [e.id for e in source.examples(split)] for split in SPLITS}
@@ -73,7 +70,6 @@ def test_everything_that_was_planted_is_found_and_nothing_else(source, tmp_path)
     assert found.edition.startswith("Unknown edition")
 
 
-@needs_mini
 def test_leaks_are_left_out_of_training_where_asked(source, caplog):
     def module(**changes) -> CaptionData:
         settings = dict(
@@ -95,7 +91,6 @@ def test_leaks_are_left_out_of_training_where_asked(source, caplog):
         assert module(drop_leaks=True).examples(split) == module().examples(split)
 
 
-@needs_mini
 def test_what_was_found_once_is_kept(source, monkeypatch, cache, caplog):
     examples, key = source.examples("train"), source.fingerprint()
     left = without_leaks(examples, source, key)
@@ -165,7 +160,6 @@ def test_parts_other_counts_and_unknown_editions_are_called_so():
     assert edition(mixed).startswith("Unknown edition")
 
 
-@needs_mini
 def test_a_copy_without_a_split_is_examined_all_the_same(tmp_path):
     folder = Copy(5).write(tmp_path / "part")
     for file in folder.glob("valid_*"):

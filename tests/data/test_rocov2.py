@@ -1,4 +1,4 @@
-"""Real images in every layout, and every way in which a copy can be wrong."""
+"""Drawn images in every layout, and every way in which a copy can be wrong."""
 
 from __future__ import annotations
 
@@ -8,28 +8,26 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import drawn
 import pytest
 from commands import MINI, SHARED
+from drawn import COUNTS, images, zenodo
 
 from rococap.data.image import read
 from rococap.data.rocov2 import RocoV2
 from rococap.types import SPLITS, Concept, UserError
 
-pytestmark = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
+needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 
 
 def unzip(root: Path, split: str, target: str) -> None:
-    with zipfile.ZipFile(MINI / f"{split}_images.zip") as archive:
-        for member in archive.namelist():
-            if member.endswith(".jpg"):
-                path = root / target / Path(member).name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(archive.read(member))
+    (root / target).mkdir(parents=True)
+    for name, content in images(split).items():
+        (root / target / f"{name}.jpg").write_bytes(content)
 
 
 def images_of(split: str) -> list[str]:
-    with zipfile.ZipFile(MINI / f"{split}_images.zip") as archive:
-        return sorted(Path(name).stem for name in archive.namelist() if name.endswith(".jpg"))
+    return sorted(images(split))
 
 
 def write(path: Path, header: str, rows: list[tuple[str, ...]], separator: str = ",", bom: bool = False) -> None:
@@ -40,19 +38,32 @@ def write(path: Path, header: str, rows: list[tuple[str, ...]], separator: str =
 
 @pytest.fixture
 def copy(tmp_path) -> Path:
-    shutil.copytree(MINI, tmp_path / "data")
-    for path in [tmp_path / "data", *(tmp_path / "data").iterdir()]:
-        path.chmod(0o755)
-    return tmp_path / "data"
+    return Path(shutil.copytree(zenodo(), tmp_path / "data"))
 
 
 def test_zenodos_download_as_it_lies():
+    source = RocoV2(str(zenodo()))
+    assert {split: len(source.examples(split)) for split in SPLITS} == COUNTS
+    for split in SPLITS:
+        examples = source.examples(split)
+        assert {example.id: " ".join(example.captions) for example in examples} == drawn.captions(split)
+        assert not source.problems(split)
+        manual, automatic = drawn.concepts(split)
+        for example in examples:
+            noted = [concept.cui for concept in example.concepts if concept.manual]
+            assert noted == manual[example.id] and {concept.cui for concept in example.concepts} == set(
+                automatic[example.id]
+            )
+            assert all(concept.name == drawn.NAMES.get(concept.cui, "") for concept in example.concepts)
+    assert [example.attribution for example in source.examples("train")[:3]] == drawn.LICENCES
+    assert read(source.examples("train")[0].image).mode == "RGB"
+
+
+@needs_mini
+def test_real_radiographs_as_they_lie():
     source = RocoV2(str(MINI))
     assert [len(source.examples(split)) for split in SPLITS] == [179, 34, 37]
-    for split in SPLITS:
-        ids = [example.id for example in source.examples(split)]
-        assert sorted(ids) == images_of(split)
-        assert not source.problems(split)
+    assert not any(source.problems(split) for split in SPLITS)
     example = next(example for example in source.examples("train") if example.id == "covidcxr_0002")
     assert example.captions[0].startswith("A 76-year-old man was referred")
     assert example.concepts[0] == Concept("C1306645", "Plain x-ray", manual=True)
@@ -65,28 +76,31 @@ def test_zenodos_download_as_it_lies():
 @pytest.mark.parametrize("target", ["train", "train_images/train", "train_images", "train_ROCOv2/train"])
 def test_unpacked_layouts(target, tmp_path):
     unzip(tmp_path, "train", target)
-    shutil.copy(MINI / "train_captions.csv", tmp_path)
-    packed, unpacked = RocoV2(str(MINI)).examples("train"), RocoV2(str(tmp_path)).examples("train")
+    shutil.copy(zenodo() / "train_captions.csv", tmp_path)
+    packed, unpacked = RocoV2(str(zenodo())).examples("train"), RocoV2(str(tmp_path)).examples("train")
     assert [(e.id, e.captions) for e in packed] == [(e.id, e.captions) for e in unpacked]
     assert read(packed[5].image).tobytes() == read(unpacked[5].image).tobytes()
 
 
 @pytest.mark.parametrize("inside", ["", "train_images/", "train_ROCOv2/train/"])
 def test_zips_with_any_folder_inside(inside, tmp_path):
-    with zipfile.ZipFile(MINI / "train_images.zip") as packed, zipfile.ZipFile(tmp_path / "train.zip", "w") as archive:
+    with (
+        zipfile.ZipFile(zenodo() / "train_images.zip") as packed,
+        zipfile.ZipFile(tmp_path / "train.zip", "w") as archive,
+    ):
         for number, name in enumerate(sorted(name for name in packed.namelist() if name.endswith(".jpg"))):
             archive.writestr(f"{inside}{Path(name).stem}{'.JPG' if number % 2 else '.jpg'}", packed.read(name))
         archive.writestr("__MACOSX/._ROCO_00001.jpg", b"of a Mac")
-    shutil.copy(MINI / "train_captions.csv", tmp_path)
+    shutil.copy(zenodo() / "train_captions.csv", tmp_path)
     ids = [example.id for example in RocoV2(str(tmp_path)).examples("train")]
-    assert ids == [example.id for example in RocoV2(str(MINI)).examples("train")]
+    assert ids == [example.id for example in RocoV2(str(zenodo())).examples("train")]
 
 
 @pytest.mark.parametrize("word", ["val", "validation"])
 def test_other_words_for_valid(word, tmp_path):
     unzip(tmp_path, "valid", word)
-    shutil.copy(MINI / "valid_captions.csv", tmp_path / f"{word}_captions.csv")
-    assert len(RocoV2(str(tmp_path)).examples("valid")) == 34
+    shutil.copy(zenodo() / "valid_captions.csv", tmp_path / f"{word}_captions.csv")
+    assert len(RocoV2(str(tmp_path)).examples("valid")) == COUNTS["valid"]
 
 
 # header, separator, file name, concept header and file name; as the editions write them
@@ -132,7 +146,7 @@ def test_imageclefs_editions(edition, written, tmp_path):
         write(tmp_path / captions.format(split), header, rows, separator, bom=True)
         write(tmp_path / concepts.format(split), concept_header, [(name, "C1;C2") for name in ids], separator)
     source = RocoV2(str(tmp_path))
-    assert [len(source.examples(split)) for split in SPLITS] == [179, 34, 37]
+    assert {split: len(source.examples(split)) for split in SPLITS} == COUNTS
     example = source.examples("valid")[3]
     assert example.captions == ("Caption, 3 \u201cof\u201d",)
     assert [concept.cui for concept in example.concepts] == ["C1", "C2"]
@@ -152,13 +166,13 @@ def test_quirks_of_the_text(copy):
     assert read_back == ["Two  blanks \u00a0inside", 'Line one\r\nline "two"']
 
 
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not here")
 def test_rocov2s_own_rows_are_read(tmp_path):
     text = SHARED / "data" / "rocov2_text"
     (tmp_path / "test").mkdir()
     with (text / "test_captions.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.reader(file))[1:]
-    with zipfile.ZipFile(MINI / "test_images.zip") as archive:
-        picture = archive.read(archive.namelist()[-1])
+    picture = next(iter(images("test").values()))
     for name, _ in rows:
         (tmp_path / "test" / f"{name}.jpg").write_bytes(picture)
     for path in text.iterdir():
@@ -193,7 +207,7 @@ def test_ten_thousand_bad_rows_are_one_line(copy, caplog):
     with (copy / "valid_captions.csv").open("a", encoding="utf-8") as file:
         file.write("broken\n" * 10_000)
     with caplog.at_level(logging.WARNING):
-        assert len(RocoV2(str(copy)).examples("valid")) == 34
+        assert len(RocoV2(str(copy)).examples("valid")) == COUNTS["valid"]
     assert len(caplog.messages) == 1
     assert "10,000 lines" in caplog.messages[0]
 
@@ -242,13 +256,13 @@ def test_members_that_point_outside_are_left_out(copy, caplog):
         for name in ("../../evil.jpg", "/evil.jpg", "valid/../../evil.jpg", "..\\evil.jpg", "C:\\evil.jpg"):
             archive.writestr(name, b"x")
     with caplog.at_level(logging.WARNING):
-        assert len(RocoV2(str(copy)).examples("valid")) == 34
+        assert len(RocoV2(str(copy)).examples("valid")) == COUNTS["valid"]
     assert "5 members of zips point outside of them and are left out" in caplog.text
 
 
 def test_the_fingerprint_follows_ids_captions_and_images(copy):
     seen = {RocoV2(str(copy)).fingerprint()}
-    assert seen == {RocoV2(str(MINI)).fingerprint()}
+    assert seen == {RocoV2(str(zenodo())).fingerprint()}
 
     def changed() -> bool:
         seen.add(digest := RocoV2(str(copy)).fingerprint())

@@ -1,4 +1,4 @@
-"""Parquet files in the mirror's form, made of real images."""
+"""Parquet files in the mirror's form, made of drawn images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from commands import MINI
+from drawn import zenodo
 
 from rococap.data.image import UnreadableImage, read
 from rococap.data.rocov2 import RocoV2
@@ -17,7 +17,6 @@ from rococap.data.rocov2_hub import MIRROR, RocoV2Hub
 from rococap.types import SPLITS, Concept, UserError
 
 datasets = pytest.importorskip("datasets")
-pytestmark = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 FEATURES = datasets.Features(
     {
         "image": datasets.Image(),
@@ -35,7 +34,7 @@ def hub_cache(tmp_path, monkeypatch):
 
 def rows_of(split: str, count: int = 6) -> list[dict]:
     rows = []
-    for example in RocoV2(str(MINI)).examples(split)[:count]:
+    for example in RocoV2(str(zenodo())).examples(split)[:count]:
         buffer = io.BytesIO()
         read(example.image).save(buffer, "PNG")
         cuis = [concept.cui for concept in example.concepts if concept.manual] or ["nan"]
@@ -59,7 +58,7 @@ def test_the_mirrors_rows_are_those_of_the_original(place, tmp_path):
         write(tmp_path / place, split, rows_of(split))
     source = RocoV2Hub(str(tmp_path))
     for split in SPLITS:
-        for mirrored, original in zip(source.examples(split), RocoV2(str(MINI)).examples(split)[:6], strict=True):
+        for mirrored, original in zip(source.examples(split), RocoV2(str(zenodo())).examples(split)[:6], strict=True):
             assert (mirrored.id, mirrored.captions) == (original.id, original.captions)
             assert [c.cui for c in mirrored.concepts] == [c.cui for c in original.concepts if c.manual]
             assert read(mirrored.image).tobytes() == read(original.image).tobytes()

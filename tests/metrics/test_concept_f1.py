@@ -3,6 +3,7 @@ import csv
 import numpy as np
 import pytest
 from commands import MINI
+from drawn import zenodo
 
 from rococap.metrics.concept_f1 import ConceptDictionaryF1, build_dictionary, find_concepts
 from rococap.metrics.measure import score
@@ -50,9 +51,11 @@ def test_concepts_without_a_name_are_left_out():
     assert scores.corpus == {"concept_dictionary_f1": 1.0}
 
 
-@pytest.mark.skipif(not MINI.is_dir(), reason=f"needs {MINI.name}")
-def test_the_names_of_cui_mapping_are_found_in_a_caption_that_lists_them():
-    with (MINI / "cui_mapping.csv").open(encoding="utf-8-sig", newline="") as file:
+@pytest.mark.parametrize("folder", [zenodo(), MINI], ids=["drawn", "real"])
+def test_the_names_of_cui_mapping_are_found_in_a_caption_that_lists_them(folder):
+    if not folder.is_dir():
+        pytest.skip(f"needs {folder.name}")
+    with (folder / "cui_mapping.csv").open(encoding="utf-8-sig", newline="") as file:
         concepts = [Concept(row["CUI"], row["Canonical name"]) for row in csv.DictReader(file)]
     text = "; ".join(concept.name for concept in concepts)
     assert find_concepts(text, build_dictionary(concepts)) == {concept.cui for concept in concepts}

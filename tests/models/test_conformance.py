@@ -218,4 +218,4 @@ def test_features_hang_on_normalising_and_on_weights(made, captioner):
         weights = chain(captioner.model.named_parameters())
         next(p for name, p in weights if captioner.encodes(name)).view(-1)[0] += 1
     assert captioner.tower_digest() not in digests
-    assert {"config", "scale", "mean", "std", "grid"} <= captioner.encoding.keys()
+    assert {"architecture", "config", "scale", "mean", "std", "grid"} <= captioner.encoding.keys()

@@ -1,11 +1,10 @@
 """The adapter opens by the lines of its README, in a process that cannot import rococap."""
 
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
 import torch
-from commands import BLOCK
+from commands import BLOCK, command
 
 from rococap.data.phantom.source import Phantom
 from rococap.models.export import export
@@ -23,7 +22,8 @@ def opened(run, name, image, file):
     blocks = (run / name / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
     code = "\n".join(block.partition("```")[0] for block in blocks).replace('"IMAGE"', repr(str(image)))
     script = BLOCK.format(names=["rococap"]) + code + LOGITS.format(file=str(file))
-    done = subprocess.run([sys.executable, "-c", script], cwd=run, capture_output=True, text=True, timeout=200)
+    (program := Path(file).with_suffix(".py")).write_text(script)
+    done = command(program, cwd=run, cache=program.parent / "cache")
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), torch.load(file)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import directory_of_2021, gpt2_directory, vit_directory
-from commands import LORA
+from commands import LORA, ROOT
 from PIL import Image
 from transformers import ViTImageProcessorPil
 
@@ -189,6 +189,12 @@ def test_what_is_no_captioner_is_refused(tmp_path, parts, case):
     with pytest.raises(UserError) as error:
         published(path)
     assert len(str(error.value).splitlines()) <= 2 and path in str(error.value)
+
+
+def test_a_model_whose_parts_are_new_can_not_caption_yet(parts, run):
+    words = ["--model", "vit_gpt2_fresh", f"model.encoder={parts[0]}", f"model.decoder={parts[1]}", "image.png"]
+    done = run(ROOT / "scripts" / "caption.py", *words)
+    assert done.returncode == 2 and "have random values" in done.stderr and "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from looking import looked
 from PIL import Image
 
 from rococap.data.phantom.source import Phantom
 from rococap.models.base import Captioner
 from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import ViTGPT2
-from rococap.report.attention import Attention, attention, can_attend, heat, telling_words
+from rococap.report.attention import Attention, can_attend, heat, telling_words
 from rococap.report.finding import on_finding, with_finding
 from rococap.report.shown import Shown
 from rococap.types import Example, Prediction
@@ -63,11 +64,10 @@ def test_heat_is_orange_where_the_model_looked():
 
 
 def test_captions_of_any_length_are_looked_at_in_order():
-    captioner = tiny()
-    seen = attention(captioner, shown(EXAMPLES, ["x", *CAPTIONS[1:]]))
+    seen = looked(shown(EXAMPLES, ["x", *CAPTIONS[1:]]))
     assert list(seen) == [e.id for e in EXAMPLES]
     assert [one.caption for one in seen.values()] == ["x", *CAPTIONS[1:]]
-    beside, (alone,) = seen[EXAMPLES[5].id], attention(captioner, shown(EXAMPLES[5:6], CAPTIONS[5:6])).values()
+    beside, (alone,) = seen[EXAMPLES[5].id], looked(shown(EXAMPLES[5:6], CAPTIONS[5:6])).values()
     start = CAPTIONS[5].index(" ") + 1
     np.testing.assert_allclose(beside.at(start, start + 4), alone.at(start, start + 4), atol=1e-5)
     assert beside.at(start, start + 4).shape == (14, 14)

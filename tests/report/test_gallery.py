@@ -1,8 +1,7 @@
 import pytest
+from looking import looked
 
 from rococap.data.phantom.source import Phantom
-from rococap.models.tiny import tiny
-from rococap.report.attention import attention
 from rococap.report.gallery import choose, gallery
 from rococap.report.shown import Shown
 from rococap.types import Concept, Prediction
@@ -59,7 +58,7 @@ def test_a_card_tells_all_and_escapes_it():
 
 def test_facts_are_coloured_and_words_have_heat_maps_where_they_can():
     group = {"Best": shown(3)}
-    drawn = gallery(group, attention(tiny(), group["Best"]))
+    drawn = gallery(group, looked(group["Best"]))
     assert '<span class="wrong">' in drawn and '<span class="right">' in drawn
     assert drawn.count("<figcaption>") >= 3 and drawn.count("data:image/jpeg;base64,") == 3 + drawn.count(
         "<figcaption>"
@@ -70,4 +69,4 @@ def test_facts_are_coloured_and_words_have_heat_maps_where_they_can():
 def test_an_empty_caption_is_said_to_be_empty():
     e = EXAMPLES[0]
     one = Shown(e, Prediction(e.id, "", ()), {})
-    assert "an empty caption" in gallery({"Random": [one]}, attention(tiny(), [one]))
+    assert "an empty caption" in gallery({"Random": [one]}, looked([one]))

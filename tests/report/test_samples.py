@@ -1,6 +1,5 @@
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageColor
 
 from rococap.data.phantom.source import Phantom
@@ -13,7 +12,7 @@ CAPTIONS = [example.captions[0] for example in EXAMPLES]
 
 def colours(path: Path) -> set[tuple[int, ...]]:
     with Image.open(path) as sheet:
-        return {tuple(pixel) for pixel in np.asarray(sheet.convert("RGB")).reshape(-1, 3).tolist()}
+        return {colour for _, colour in sheet.convert("RGB").getcolors(sheet.width * sheet.height)}
 
 
 def test_right_facts_are_green_and_wrong_ones_red(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The doctor and preparer as a user starts it, on a dirty copy of real images."""
+"""The doctor and preparer as a user starts it, on a dirty copy of drawn images."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import json
 import shutil
 
 import pytest
-from commands import MINI, ROOT, command
+from commands import ROOT, command
 from dirty import dirty
 
 PREPARE = ROOT / "scripts" / "prepare.py"
-needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +21,9 @@ def here(tmp_path_factory):
 def prepare(here):
     """Run it there; with a hub's cache of its own, in which there is no model."""
     environment = {"COLUMNS": "120", "HF_HOME": str(here / "cache" / "hub")}
-    return lambda *words: command(PREPARE, *words, cwd=here, cache=here / "cache", environment=environment)
+    return lambda *words: command(
+        PREPARE, *words, cwd=here, cache=here / "cache", environment=environment, kind="light"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,6 @@ def done(here, prepare):
     return prepare("data=rocov2", "data.root=data", "model=tiny", "data.fraction=1", "--out", "report")
 
 
-@needs_mini
 def test_it_prints_a_page_and_writes_reports_and_nothing_else(done, here):
     assert done.returncode == 0 and done.stderr == "", done.stderr
     report = json.loads((here / "report/report.json").read_text(encoding="utf-8"))
@@ -46,7 +46,6 @@ def test_it_prints_a_page_and_writes_reports_and_nothing_else(done, here):
     assert {path.name for path in (here / "report").iterdir()} == {"report.html", "report.json"}
 
 
-@needs_mini
 @pytest.mark.slow
 def test_training_then_decodes_nothing_and_drops_what_was_found(done, here):
     """The same words: the images' cache stays as it is, and leaks are known."""
@@ -65,7 +64,6 @@ def test_training_then_decodes_nothing_and_drops_what_was_found(done, here):
     shutil.rmtree(here / "multirun")
 
 
-@needs_mini
 def test_a_model_that_is_not_here_is_not_downloaded(done, here, prepare):
     seen = prepare("data.root=data", "--out", "again")
     assert seen.returncode == 0, seen.stderr
@@ -76,7 +74,6 @@ def test_a_model_that_is_not_here_is_not_downloaded(done, here, prepare):
     shutil.rmtree(here / "again")
 
 
-@needs_mini
 def test_caches_are_listed_and_cleared(done, here, prepare):
     listed = prepare("--caches", "list").stdout
     assert f"Caches in {here / 'cache'}" in listed and "decoded images" in listed and "examined images" in listed

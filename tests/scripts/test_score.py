@@ -1,10 +1,7 @@
 import json
-import os
-import subprocess
-import sys
 
 import pytest
-from commands import ROOT
+from commands import ROOT, command
 
 from rococap.runs.results import read_results
 
@@ -18,8 +15,7 @@ LINES = [
 
 def run(folder, *arguments):
     """The command as people type it, in a folder that is not the repository."""
-    command = [sys.executable, str(SCRIPT), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "80"})
+    return command(SCRIPT, *arguments, cwd=folder, cache=folder / "cache", environment={"COLUMNS": "80"})
 
 
 def test_seven_metrics_of_our_own_file(tmp_path):

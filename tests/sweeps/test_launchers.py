@@ -17,7 +17,8 @@ from rococap.sweeps.gpus import visible_gpus
 
 MISSING = {"joblib": "joblib", "ray": "ray", "slurm": "submitit"}
 BESIDE = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-TRAINING = [ROOT / "train.py", "-m", *SMALL, "metrics=[]", "logger=[csv]", "callbacks=[]", "lora.rank=2,4"]
+TRAINING = [ROOT / "train.py", "-m", *SMALL, "trainer.max_epochs=5", "metrics=[]", "logger=[csv]"]
+TRAINING += ["callbacks=[]", "lora.rank=2,4"]
 
 
 @pytest.fixture

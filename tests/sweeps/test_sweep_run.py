@@ -9,7 +9,7 @@ from commands import ROOT, SMALL, start
 from rococap.runs.folder import RunFolder
 
 pytestmark = pytest.mark.slow
-WORDS = [ROOT / "train.py", "-m", *SMALL, "metrics=[]", "logger=[csv]", "lora.rank=2,4,8,16"]
+WORDS = [ROOT / "train.py", "-m", *SMALL, "trainer.max_epochs=5", "metrics=[]", "logger=[csv]", "lora.rank=2,4,8,16"]
 
 
 def test_a_sweep_that_is_killed_in_its_second_job_ends_as_a_whole_one(place, run):

@@ -1,21 +1,24 @@
 """Through the real Trainer: a step's gradient is that of the mean over its tokens, and captions learn to end."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 from commands import DATA, LORA, shape
-from omegaconf import OmegaConf
 
 from rococap.data.datamodule import CaptionData
+from rococap.data.kept import keys
 from rococap.data.kept.features import Encoder
 from rococap.data.phantom.source import Phantom
 from rococap.models.base import features_of
 from rococap.models.lora import add_lora, train_in_full
 from rococap.models.tiny import tiny
-from rococap.recipe.parts import set_up_training
 from rococap.training.module import CaptionModule
 from rococap.training.optim import constant
+from rococap.training.train import set_up_training
+from rococap.types import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -61,13 +64,13 @@ def adapted():
     return captioner
 
 
-def step(batch_size, accumulate):
+def step(batch_size, accumulate, **settings):
     """What one step of plain gradient descent with rate 1 took from each parameter: the gradient."""
     captioner = adapted()
     before = {name: value.clone() for name, value in captioner.trainable_state().items()}
     data = fit(
         captioner, 8, batch_size, lambda groups: torch.optim.SGD(groups, lr=1.0),
-        max_epochs=1, accumulate_grad_batches=accumulate,
+        max_epochs=1, accumulate_grad_batches=accumulate, **settings,
     )  # fmt: skip
     return {name: before[name] - value for name, value in captioner.trainable_state().items()}, data
 
@@ -118,13 +121,35 @@ def test_kept_features_give_the_same_loss_and_gradient(kept, error):
     assert float((kept_gradient - gradient).norm() / gradient.norm()) < 10 * error
 
 
+def test_validations_loss_is_the_mean_over_all_tokens():
+    captioner = adapted().eval()
+    data = CaptionData(Phantom(train=1, valid=5, test=1, seed=0), captioner.processor, batch_size=2, **DATA)
+    module = CaptionModule(captioner, None, None, None, {}, seed=0)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, use_distributed_sampler=False)
+    trainer.validate(module, datamodule=data, verbose=False)
+    with torch.no_grad():
+        parts = [captioner(features_of(captioner, b), b.input_ids, b.attention_mask) for b in data.val_dataloader()]
+    losses, counts = (torch.tensor(each, dtype=torch.float64) for each in zip(*parts, strict=True))
+    found = float(trainer.callback_metrics["val/loss"])
+    assert found == pytest.approx(float(losses.sum() / counts.sum()), rel=1e-5)
+    assert found != pytest.approx(float((losses / counts).mean()), rel=1e-4)
+
+
 def test_features_of_another_tower_or_layout_are_never_taken():
-    digests = {adapted().tower_digest(), tiny().tower_digest()}
-    assert len(digests) == 1  # what LoRA adds to the decoder changes no feature
-    moved = tiny()
+    def key(captioner):
+        pixels = keys.Images.of("dataset", captioner.processor)
+        return keys.Features(pixels, captioner.tower_digest(), captioner.encoding, "fp32", "float16").digest()
+
+    same = {key(adapted()), key(tiny())}
+    assert len(same) == 1  # what LoRA adds to the decoder changes no feature
+    moved, scaled = tiny(), tiny()
     with torch.no_grad():
         next(moved.model.encoder.parameters()).view(-1)[0] += 1e-3
-    assert len({*digests, moved.tower_digest(), tiny(visual_tokens=49).tower_digest()}) == 3
+    others = {key(moved), key(tiny(visual_tokens=49))}
+    for change in ({"mean": (0.4,) * 3}, {"std": (0.4,) * 3}, {"scale": 1.0}):
+        scaled.settings = replace(tiny().settings, **change)
+        others.add(key(scaled))
+    assert len(same | others) == 6
 
 
 def batches(data, size):
@@ -166,10 +191,10 @@ def test_a_trained_captioner_ends_its_captions():
     assert real / 2 < sum(trained) / 16 < 1.5 * real  # not at once, and not when the limit nears
 
 
-@pytest.mark.parametrize("setting", ["checkpoint_activations", pytest.param("compile", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("setting", ["activations", pytest.param("compiled", marks=pytest.mark.slow)])
 def test_a_step_computed_otherwise_has_the_same_gradient(setting):
     plain, other = adapted().train(), adapted().train()
-    set_up_training(other, OmegaConf.create({"compile": False, "checkpoint_activations": False, setting: True}))
+    set_up_training(other, **{"activations": False, "compiled": False, setting: True})
     ids, mask = torch.randint(5, 200, (3, 9)), torch.ones(3, 9, dtype=torch.long)
     features = torch.randn(3, *shape(plain))
     expected, found = (gradient_of(c(features, ids, mask)[0], c) for c in (plain, other))
@@ -193,5 +218,14 @@ def test_checkpointed_activations_are_not_kept():
         return count
 
     plain, other = adapted().train(), adapted().train()
-    set_up_training(other, OmegaConf.create({"compile": False, "checkpoint_activations": True}))
+    set_up_training(other, activations=True, compiled=False)
     assert kept(other) < 0.7 * kept(plain)
+
+
+def test_a_decoder_that_does_not_look_at_the_image_is_refused_in_the_first_step():
+    """Some architectures take features and ignore them without a word."""
+    captioner = adapted()
+    look = captioner._decode
+    captioner._decode = lambda features, ids: look(torch.ones_like(features), ids)
+    with pytest.raises(UserError, match="nothing in this decoder looks at it"):
+        fit(captioner, 8, 4, lambda groups: torch.optim.SGD(groups, lr=1.0), max_epochs=1)

@@ -34,6 +34,7 @@ class Encoder:
         shape: positions and width of an image's features.
         dtype: what they are kept in.
         encode: from uint8 [batch, 3, height, width] to float [batch, positions, width], on any device.
+        passes: how often a run would encode each image, for who weighs whether keeping pays; None: they are kept.
     """
 
     weights: str
@@ -42,6 +43,7 @@ class Encoder:
     shape: tuple[int, int]
     dtype: type[np.float16] | type[np.float32]
     encode: Callable[[Tensor], Tensor]
+    passes: int | None = None
 
     def key(self, images: keys.Images) -> keys.Features:
         """What its features of some images are kept under."""

@@ -35,10 +35,12 @@ def colours(pixels: torch.Tensor) -> torch.Tensor:
 class Tower:
     """Counts the images that it encodes."""
 
-    def __init__(self, weights: str = "tower", dtype: type = np.float16, encode=colours) -> None:
+    def __init__(
+        self, weights: str = "tower", dtype: type = np.float16, encode=colours, encoding=None, arithmetic: str = "fp32"
+    ) -> None:
         self.seen = 0
         self.work = encode
-        self.encoder = Encoder(weights, {}, "fp32", (2, 3), dtype, self.encode)
+        self.encoder = Encoder(weights, encoding or {}, arithmetic, (2, 3), dtype, self.encode)
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
         self.seen += len(pixels)
@@ -74,11 +76,13 @@ def test_each_image_is_encoded_once_however_many_runs_ask(tmp_path):
     assert tower.seen == 300
 
 
-def test_another_tower_dtype_or_dataset_is_encoded_anew(tmp_path):
+def test_another_tower_arithmetic_dtype_or_dataset_is_encoded_anew(tmp_path):
     examples = pictures(tmp_path / "x", 2)
     prepare(examples, Tower())
-    for tower, key in ((Tower("other"), "data"), (Tower(dtype=np.float32), "data"), (Tower(), "other data")):
-        kept = prepare(examples, tower, key)
+    prepare(examples, Tower(), "other data")
+    others = [{"weights": "other"}, {"encoding": {"mean": 0.4}}, {"arithmetic": "bf16"}, {"dtype": np.float32}]
+    for tower in (Tower(**other) for other in others):
+        kept = prepare(examples, tower)
         assert tower.seen == 2 and kept["0"].dtype == tower.encoder.dtype
 
 

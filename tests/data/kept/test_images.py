@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import MINI
+from drawn import zenodo
 from PIL import Image
 from standin import Words
 
@@ -23,8 +23,6 @@ from rococap.data.kept import rows as builds
 from rococap.data.kept.images import open_images
 from rococap.data.rocov2 import RocoV2
 from rococap.types import Example, UserError
-
-needs_mini = pytest.mark.skipif(not MINI.is_dir(), reason="the shared data is not here")
 
 
 def pictures(folder: Path, count: int, side: int = 40) -> list[Example]:
@@ -43,9 +41,8 @@ def assert_right(store, examples) -> None:
         assert np.array_equal(store[example.id], Words().pixels(read(example.image)))
 
 
-@needs_mini
-def test_real_images_are_those_decoded_alone():
-    examples = RocoV2(str(MINI)).examples("valid")
+def test_the_images_of_zips_are_those_decoded_alone():
+    examples = RocoV2(str(zenodo())).examples("valid")
     assert_right(open_images(examples, Words(), "key", "valid"), examples)
 
 

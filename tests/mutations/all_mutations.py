@@ -1,0 +1,8 @@
+"""Every mutation, room by room."""
+
+from mutations_of_data import DATA
+from mutations_of_models import MODELS
+from mutations_of_runs import RUNS
+from mutations_of_scores import SCORES
+
+MUTATIONS = [*MODELS, *DATA, *SCORES, *RUNS]

@@ -1,0 +1,182 @@
+"""Mistakes in what is learnt from: orders, parts, leaks, what is kept, what is damaged."""
+
+from mutation import Mutation as M
+
+KEYS = "rococap/data/kept/keys.py"
+FEATURES = "rococap/data/kept/features.py"
+CHUNKS = "rococap/data/kept/chunks.py"
+SAMPLER = "rococap/data/sampler.py"
+SUBSET = "rococap/data/subset.py"
+LEAKS = "rococap/data/doctor/leaks.py"
+COPIES = "rococap/data/doctor/copies.py"
+IMAGE = "rococap/data/image.py"
+TABLES = "rococap/data/tables.py"
+FIELD = "getattr(self, field.name) for field in fields(self)}"
+KEY = "keys.Features(images, self.weights, self.encoding, self.arithmetic, np.dtype(self.dtype).name)"
+
+DATA = [
+    *(
+        M(f"keys without {field}", KEYS, FIELD, f'{FIELD[:-1]} if field.name != "{field}"}}', "data/kept/test_keys.py")
+        for field in ("dtype", "arithmetic", "encoding", "weights", "method", "chosen")
+    ),
+    M(
+        "keys without their format",
+        KEYS,
+        "json.dumps([kind, FORMATS[kind], plain], sort_keys=True)",
+        "json.dumps([kind, plain], sort_keys=True)",
+        "data/kept/test_keys.py data/test_damage.py",
+    ),
+    M(
+        "features of one arithmetic serve another",
+        FEATURES,
+        KEY,
+        KEY.replace("self.arithmetic", '"fp32"'),
+        "data/kept/test_features.py",
+    ),
+    M(
+        "features of one dtype serve another",
+        FEATURES,
+        KEY,
+        KEY.replace("np.dtype(self.dtype).name", '"float16"'),
+        "data/kept/test_features.py",
+    ),
+    M(
+        "changed bytes are not noticed",
+        CHUNKS,
+        "return _checksum(self.read()) == self.checksum",
+        "return True",
+        "data/kept/test_images.py data/kept/test_features.py data/test_doctor.py",
+    ),
+    M(
+        "a torn file is read",
+        CHUNKS,
+        "if array.shape != (len(ids), *shape) or array.dtype != dtype or len(checksums) != len(ids):",
+        "if False:",
+        "data/kept/test_images.py data/kept/test_features.py",
+    ),
+    M(
+        "an index repeated and one dropped",
+        SAMPLER,
+        "order = random.permutation(len(self.lengths))",
+        "order = random.integers(len(self.lengths), size=len(self.lengths))",
+        "data/test_sampler.py",
+    ),
+    M("the last part dropped", SAMPLER, " + [count % size] * (count % size > 0)", "", "data/test_sampler.py"),
+    M(
+        "order not by epoch",
+        SAMPLER,
+        "default_rng([self.seed, self.epoch])",
+        "default_rng(self.seed)",
+        "data/test_sampler.py",
+    ),
+    M(
+        "order not by seed",
+        SAMPLER,
+        "default_rng([self.seed, self.epoch])",
+        "default_rng(self.epoch)",
+        "data/test_sampler.py",
+    ),
+    M(
+        "every process takes the same",
+        SAMPLER,
+        "batch[self.rank :: self.world]",
+        "batch[0 :: self.world]",
+        "data/test_sampler.py",
+    ),
+    M(
+        "batches of any lengths",
+        SAMPLER,
+        'part[np.argsort(self.lengths[part], kind="stable")]',
+        "part",
+        "data/test_sampler.py",
+    ),
+    M("a share counted in floating point", SUBSET, "Fraction(str(fraction))", "fraction", "data/test_subset.py"),
+    M(
+        "a share in another order",
+        SUBSET,
+        "for index in sorted(ranks[:count])",
+        "for index in ranks[:count]",
+        "data/test_subset.py",
+    ),
+    M("a share that ignores its seed", SUBSET, 'f"{seed}:{name}"', "name", "data/test_subset.py"),
+    M(
+        "leaks into valid are not dropped",
+        LEAKS,
+        'for held in ("valid", "test") for name',
+        'for held in ("test",) for name',
+        "data/test_doctor.py",
+    ),
+    M(
+        "no copy is found unless it is equal",
+        COPIES,
+        "MOST_BITS = 8",
+        "MOST_BITS = -1",
+        "data/test_copies.py data/test_doctor.py",
+    ),
+    M(
+        "copies are searched too narrowly",
+        COPIES,
+        "LEAST_AGREEMENT = 0.9\n",
+        "LEAST_AGREEMENT = 0.97\n",
+        "data/test_copies.py data/test_doctor.py",
+    ),
+    M(
+        "two patients are one",
+        COPIES,
+        "LEAST_AGREEMENT = 0.9\n",
+        "LEAST_AGREEMENT = 0.5\n",
+        "data/test_copies.py data/test_doctor.py",
+    ),
+    M(
+        "a group of copies loses its members",
+        COPIES,
+        "return [(images, least[first]) for first, images in members.items()]",
+        "return [(images[:2], least[first]) for first, images in members.items()]",
+        "data/test_copies.py data/test_doctor.py",
+    ),
+    M(
+        "images of one split alone are searched",
+        "rococap/data/doctor/leaks.py",
+        "for split in looks for name in looks[split].ids]",
+        "for split in looks for name in looks[split].ids[:1]]",
+        "data/test_doctor.py",
+    ),
+    M("deep images cut to 8 bits", IMAGE, "255 / top if top else 0.0", "1.0", "data/test_image.py"),
+    M(
+        "images not turned upright",
+        IMAGE,
+        "upright = ImageOps.exif_transpose(image)",
+        "upright = image",
+        "data/test_image.py",
+    ),
+    M("transparent on white", IMAGE, "(0, 0, 0, 255)", "(255, 255, 255, 255)", "data/test_image.py"),
+    M("bombs are opened", IMAGE, "> MAX_PIXELS:\n", "> 10 * MAX_PIXELS:\n", "data/test_damage.py"),
+    M(
+        "ids padded by zeros are one",
+        TABLES,
+        "keys[short] = None if short in keys else name",
+        "keys[short] = name",
+        "data/test_rocov2.py evaluation/test_submission.py",
+    ),
+    M(
+        "lines of too many fields are read",
+        TABLES,
+        "if len(fields) == len(header):",
+        "if len(fields) >= len(header):",
+        "data/test_rocov2.py data/test_damage.py",
+    ),
+    M(
+        "a caption of the other side",
+        "rococap/data/phantom/source.py",
+        'anatomy.centres[facts["side"], facts["place"]]',
+        'anatomy.centres["left", facts["place"]]',
+        "data/phantom/test_source.py",
+    ),
+    M(
+        "width and height swapped",
+        "rococap/models/processor.py",
+        "whole.resize((width, height), Resampling(self.resample))",
+        "whole.resize((height, width), Resampling(self.resample))",
+        "models/test_conformance.py -kown_image_processor",
+    ),
+]
