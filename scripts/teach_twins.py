@@ -36,6 +36,11 @@ class Encoded:
     features: Tensor
     captions: list[tuple[str, ...]]
 
+    def alone(self) -> Encoded:
+        """Pictures of one scene only."""
+        chosen = [i for i, captions in enumerate(self.captions) if len(captions) == 1]
+        return Encoded(self.features[chosen], [self.captions[i] for i in chosen])
+
 
 @torch.no_grad()
 def encoded(tower: Model, count: int, kept: Path | None) -> Encoded:
