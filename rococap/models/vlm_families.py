@@ -25,6 +25,7 @@ class Family:
         pools: whether the grid of features can be averaged to fewer visual tokens.
         tower_targets: linear layers of the tower that get LoRA where asked for.
         code: lines for a README that follow `given = {"pixel_values": ...}` and `ids`.
+        listed: whether transformers keeps the image's tokens as a list, one entry an image.
     """
 
     tower: str = "model.vision_tower"
@@ -37,6 +38,7 @@ class Family:
     fixed: ClassVar[bool] = True  # to the image size of its config
     squares: ClassVar[bool] = False  # its own image processor keeps proportions: the image is made square before
     code: ClassVar[str] = ""
+    listed: bool = False
 
     def side(self, config: PretrainedConfig) -> int:
         """The checkpoint's own image size, in pixels."""
@@ -74,7 +76,7 @@ class Family:
 
     def given(self, tokens: Tensor, core: Any) -> Any:
         """The image's tokens as transformers takes them."""
-        return BaseModelOutputWithPooling(pooler_output=tokens)
+        return BaseModelOutputWithPooling(pooler_output=list(tokens) if self.listed else tokens)
 
     def beside(self, core: Any, ids: Tensor, image: Tensor, start: int, grid: tuple[int, int]) -> dict[str, Tensor]:
         """What else a forward pass takes.
@@ -90,15 +92,14 @@ class Family:
 class Llava(Family):
     """LLaVA 1.5 (Liu et al. 2023, arXiv:2310.03744): a layer before the tower's last, mostly without class token."""
 
+    listed = True
+
     def see(self, core: Any, pixels: Tensor) -> Tensor:
         layers = core.config.vision_feature_layer
         found = core.vision_tower(pixel_values=pixels, output_hidden_states=True).hidden_states
         chosen = [found[layer] for layer in ([layers] if isinstance(layers, int) else layers)]
         seen = torch.cat(chosen, dim=-1)
         return seen[:, 1:] if core.config.vision_feature_select_strategy == "default" else seen
-
-    def given(self, tokens: Tensor, core: Any) -> Any:
-        return BaseModelOutputWithPooling(pooler_output=list(tokens))
 
 
 class PaliGemma(Family):
@@ -143,6 +144,7 @@ class SmolVLM(Family):
     cuts = ("after", "before")
     pools = ("after",)
     fixed = False
+    listed = True
 
     def step(self, config: PretrainedConfig) -> int:
         return int(config.vision_config.patch_size * config.scale_factor)
@@ -163,8 +165,28 @@ class SmolVLM(Family):
         projected: Tensor = core.connector(seen)
         return projected
 
-    def given(self, tokens: Tensor, core: Any) -> Any:
-        return BaseModelOutputWithPooling(pooler_output=list(tokens))
+
+class InternVL(Family):
+    """InternVL 3 (Zhu et al. 2025, arXiv:2504.10479): four patches become one token; the image whole, without tiles."""
+
+    cuts = ("after", "before")
+
+    def side(self, config: PretrainedConfig) -> int:
+        return int(config.vision_config.image_size[0])
+
+    def step(self, config: PretrainedConfig) -> int:
+        return int(config.vision_config.patch_size[0] / config.downsample_ratio)
+
+    def content(self, content: Mapping[str, Any], side: int) -> Content:
+        return {**super().content(content, side), "crop_to_patches": False}
+
+    def place(self, token: str) -> tuple[str, str]:
+        return token, f"<img>{token}</img>"
+
+    def see(self, core: Any, pixels: Tensor) -> Tensor:
+        patches = core.vision_tower(pixel_values=pixels).last_hidden_state[:, 1:]
+        grid = patches.unflatten(1, [int(patches.shape[1] ** 0.5)] * 2)
+        return torch.flatten(core.pixel_shuffle(grid, core.config.downsample_ratio), 1, 2)
 
 
 class QwenVL(Family):
@@ -250,7 +272,6 @@ class Unlisted(Family):
         if not sight or len(sight) == len(children) or not hasattr(config, "vision_config"):
             raise UserError(f"a model of type {config.model_type}: its vision tower is not to be told from its words.")
         self.tower, self.projector = sight[0], tuple(sight[1:])
-        self.listed = False
 
     def see(self, core: Any, pixels: Tensor) -> Tensor:
         found = core.get_image_features(pixel_values=pixels, return_dict=True).pooler_output
@@ -261,9 +282,6 @@ class Unlisted(Family):
     def project(self, core: Any, seen: Tensor) -> Tensor:
         return seen
 
-    def given(self, tokens: Tensor, core: Any) -> Any:
-        return BaseModelOutputWithPooling(pooler_output=list(tokens) if self.listed else tokens)
-
 
 FAMILIES: Mapping[str, Family] = {
     "llava": Llava(),
@@ -271,6 +289,7 @@ FAMILIES: Mapping[str, Family] = {
     "gemma3": Gemma3(),
     "smolvlm": SmolVLM(),
     "idefics3": SmolVLM(),
+    "internvl": InternVL(),
     "qwen2_vl": QwenVL(),
     "qwen2_5_vl": QwenVL(),
     "qwen3_vl": QwenVL(),

@@ -12,6 +12,7 @@ import torch
 from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip2_opt, make_blip2_t5
 from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
 from checkpoints import PREPROCESSOR, directory_of_2021, gpt2_directory, tokenizer_files, vit_directory
+from internvl_checkpoints import internvl
 from open_clip_checkpoints import biomedclip_directory
 from torch.nn import functional
 from transformers import (
@@ -199,6 +200,7 @@ FAMILIES = {
     "paligemma": image_text_family(image_text.paligemma, image_text.paligemma_given, image_text.PALIGEMMA_REOPENED),
     "gemma3": image_text_family(image_text.gemma3, image_text.gemma3_given, image_text.PADDED),
     "smolvlm": image_text_family(image_text.SMOLVLM, image_text.tiled_given),
+    "internvl": image_text_family(internvl),
     "idefics3": image_text_family(image_text.IDEFICS3, image_text.tiled_given),
     **{
         name: image_text_family(

@@ -60,7 +60,7 @@ def test_one_token_starts_ends_and_pads(model: VisionEncoderDecoderModel, tokeni
 
 def test_says_what_is_in_scenes_and_stops(model: VisionEncoderDecoderModel, tokenizer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    from pretrain_tiny import accuracy
+    from scene_batches import accuracy
 
     shares = accuracy(model, tokenizer, images=150)
     assert shares.pop("ends") == 1
