@@ -15,19 +15,23 @@ _SECONDS = 0.1
 
 @contextmanager
 def given_back() -> Iterator[None]:
-    """Meanwhile pages of safetensors files do not add up in memory: each is needed once, and is read again if not.
+    """Pages of safetensors files that are mapped meanwhile do not add up: each is needed once, or is read again.
 
-    On Linux; elsewhere the system alone decides. Nothing may write to these pages meanwhile.
+    What was mapped before is left alone: a model that is open already may have been trained in place, in pages of its
+    file that are its own, and giving these back would undo that without a word. For the same reason nothing may write
+    to what is mapped meanwhile. On Linux; elsewhere the system alone decides.
     """
     if not _MAPS.exists() or not hasattr(mmap, "MADV_DONTNEED"):
         yield
         return
+    before = _mapped()
     done = threading.Event()
     library = ctypes.CDLL(None)
 
     def watch() -> None:
         while not done.wait(_SECONDS):
-            for start, end in _mapped():
+            new = [(start, end) for start, end in _mapped() if all(end <= low or high <= start for low, high in before)]
+            for start, end in new:
                 library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -40,7 +44,7 @@ def given_back() -> Iterator[None]:
 
 
 def _mapped() -> list[tuple[int, int]]:
-    """Addresses of what is mapped of safetensors files, but for what can be written to and seen by others."""
+    """Addresses of what is mapped of safetensors files; the hub's cache names them by their content."""
     found = []
     for line in _MAPS.read_text().splitlines():
         if line.endswith(".safetensors") or "/blobs/" in line:
