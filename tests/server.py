@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 import types
+import weakref
 from pathlib import Path
 
 LIGHT = ["hydra.main", "hydra.core.plugins", "omegaconf", "rich.progress", "rich.table", "numpy", "filelock", "jinja2"]
@@ -28,7 +29,7 @@ HEAVY = [
     "transformers.models.vision_encoder_decoder.modeling_vision_encoder_decoder",
 ]
 HEAVY += ["transformers.models.vit.modeling_vit", "transformers.models.gpt2.modeling_gpt2", "transformers.generation"]
-HEAVY += ["peft", "torchmetrics", "scipy.stats", "plotly.graph_objects", "PIL.Image"]
+HEAVY += ["peft", "wandb", "wandb.sdk.launch", "torchmetrics", "scipy.stats", "plotly.graph_objects", "PIL.Image"]
 KINDS = {"light": LIGHT, "heavy": HEAVY}
 
 
@@ -153,6 +154,7 @@ def become(out, errors):
         os.close(file)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    weakref.finalize._registry.clear()  # temporary folders that packages made when they were imported are the server's
 
 
 def run(request):

@@ -43,6 +43,13 @@ COMPOSED = [
     "python train.py data=rocov2_hub",
     "python scripts/prepare.py data=rocov2 data.root=DIR",
     "python train.py -m lora=zero_shot model=vit_gpt2,tiny data.root=DIR",
+    "python train.py data.root=DIR model=blip name=blip",
+    "python train.py data.root=DIR model=blip2 model.path=Salesforce/blip2-flan-t5-xl name=blip2",
+    "python train.py data.root=DIR model=llava_med precision=nf4 checkpoint_activations=true name=llava_med",
+    "python train.py data.root=DIR model=vlm model.path=google/paligemma2-3b-pt-448 name=paligemma",
+    "python train.py data.root=DIR model=vit_gpt2_fresh model.encoder=microsoft/rad-dino name=rad_dino",
+    "python train.py data.root=DIR model=prefix model.encoder=google/medsiglip-448 name=prefix",
+    "python train.py -m data.root=DIR model=vit_gpt2,blip,smolvlm name=architectures",
 ]
 INSTALLS = [
     "pip install -c constraints.txt -e .",
@@ -151,7 +158,8 @@ def test_recipes_compose(line, jobs):
     given = dict(word.split("=") for word in words if "=" in word and "," not in word)
     for job in jobs:
         chosen = job.hydra.runtime.choices
-        assert {key: chosen.get(key, str(OmegaConf.select(job, key))) for key in given} == given
+        composed = {key: chosen.get(key, str(OmegaConf.select(job, key))) for key in given}
+        assert {key: {"True": "true", "False": "false"}.get(value, value) for key, value in composed.items()} == given
 
 
 def test_the_folder_is_as_described(demo):
@@ -173,6 +181,7 @@ def settings():
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         recipes = [compose("train"), compose("train", ["model=vit_gpt2_fresh"]), compose("train", ["model=blip"])]
+        recipes.append(compose("train", ["model=vlm"]))
     return {name for recipe in recipes for name in names(OmegaConf.to_container(recipe), "")}
 
 
@@ -196,7 +205,7 @@ def test_the_settings_exist(settings):
             shown[group].append(key)
         else:
             assert key in settings
-    assert shown["model"] == ["vit_gpt2", "vit_gpt2_fresh", "blip", "blip2", "tiny", "tiny_blip", "tiny_vlm"]
+    assert set(shown["model"]) == {file.stem for file in (CONF / "model").glob("*.yaml")}
     for turn in range(max(map(len, shown.values()))):  # each value at least once, in few recipes
         words_of_turn = [f"{key}={values[turn % len(values)]}" for key, values in shown.items()]
         check_command_line(CONF, argv=[word for word in words_of_turn if word not in APART])

@@ -91,6 +91,7 @@ def _of_function(module: Module, node: ast.FunctionDef | ast.AsyncFunctionDef, *
     parameters = {
         argument.arg: Parameter(module, argument.annotation, default is None, _is_none(default))
         for argument, default in pairs
+        if not isinstance(default, ast.Call)  # an object: no setting, but for code to give
     }
     return Signature(parameters, open=arguments.kwarg is not None)
 

@@ -23,7 +23,7 @@ from rococap.models.hub import (
 )
 from rococap.models.loading import Loading
 from rococap.models.processor import HFProcessor, ImageSettings
-from rococap.models.towers import grid_of, last_hidden, plain_config, pooling_code
+from rococap.models.towers import grid_of, last_hidden, plain_config, pooling_code, require_size
 
 _BASE = """\
 import torch
@@ -68,11 +68,12 @@ def published(path: str, prompt: str = "", visual_tokens: int | None = None, loa
     """
     config = load_config(path, ("blip",))
     require_architecture(config, path, "BlipForConditionalGeneration")
+    require_size(config.vision_config, settings := load_image_settings(path), path)
     read = without_generation(config, config.text_config, config.vision_config)
     model, new = load(BlipForConditionalGeneration, path, loading, _KEEP, config=read)
-    code = _BASE.format(path=place(path), loading=loading.code(_KEEP)) + loading.settling
+    code = _BASE.format(path=place(path), loading=loading.code(_KEEP)) + loading.finishing
     tokenizer = load_tokenizer(path, ends=False)
-    return Blip(model, load_image_settings(path), tokenizer, new, code, prompt, visual_tokens)
+    return Blip(model, settings, tokenizer, new, code, prompt, visual_tokens)
 
 
 class Blip(Captioner):

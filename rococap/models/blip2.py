@@ -23,7 +23,7 @@ from rococap.models.hub import (
 )
 from rococap.models.loading import Loading
 from rococap.models.processor import HFProcessor, ImageSettings
-from rococap.models.towers import last_hidden, plain_config
+from rococap.models.towers import last_hidden, plain_config, require_size
 from rococap.types import UserError
 
 _BASE = """\
@@ -73,11 +73,12 @@ def published(path: str, prompt: str = "", visual_tokens: int | None = None, loa
         raise UserError(f"model.path={path}: its language model is of type {kind}; known are {', '.join(_TARGETS)}.")
     # T5 computes in the type of its `wo`: rounded to bytes, it would turn its input into bytes.
     keep = (*_KEEP, r".*\.wo") if kind == "t5" else _KEEP
+    require_size(config.vision_config, settings := load_image_settings(path), path)
     read = without_generation(config, config.text_config, config.vision_config, config.qformer_config)
     model, new = load(Blip2ForConditionalGeneration, path, loading, keep, config=read)
-    code = _BASE.format(path=place(path), loading=loading.code(keep)) + loading.settling
+    code = _BASE.format(path=place(path), loading=loading.code(keep)) + loading.finishing
     tokenizer = load_tokenizer(path, ends=False)
-    return Blip2(model, load_image_settings(path), tokenizer, new, code, prompt, visual_tokens)
+    return Blip2(model, settings, tokenizer, new, code, prompt, visual_tokens)
 
 
 @dataclass(frozen=True)

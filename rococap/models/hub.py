@@ -8,7 +8,7 @@ import os
 import pickle
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.image_processing_base import ImageProcessingMixin
 
-from rococap.models.loading import Loading, settle
+from rococap.models.loading import Loading, finish_loading
+from rococap.models.mapped import given_back
 from rococap.models.processor import ImageSettings, image_settings
 from rococap.types import UserError
 
@@ -56,9 +57,9 @@ def load(
             rounded are not in it.
     """
     require_shards(path)
-    with answers(path):
+    with answers(path), nullcontext() if loading.weights == "none" else given_back():
         model, info = auto.from_pretrained(path, output_loading_info=True, **loading.arguments(keep), **arguments)
-    settle(model, loading)
+    finish_loading(model, loading)
     missing = frozenset(info["missing_keys"])
     rounded = [name for name in missing if type(_owner(model, name)).__name__ in {"Linear4bit", "Linear8bitLt"}]
     if rounded:
@@ -139,13 +140,6 @@ def require_architecture(config: PretrainedConfig, path: str, name: str) -> None
         raise UserError(f"model.path={path} holds a {named[0]}, which does not caption.\nTake one that holds a {name}.")
 
 
-def require_architecture(config: PretrainedConfig, path: str, name: str) -> None:
-    """Refuse with UserError what is of the right type but made for another task, such as answering questions."""
-    named = config.architectures or [name]
-    if name not in named:
-        raise UserError(f"model.path={path} holds a {named[0]}, which does not caption.\nTake one that holds a {name}.")
-
-
 def place(path: str) -> str:
     """A directory's absolute path, so that it opens from anywhere; a name on the hub as it is."""
     return str(Path(path).resolve()) if Path(path).is_dir() else path
@@ -178,6 +172,8 @@ def answers(path: str) -> Iterator[None]:
         raise
     except (OSError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
+        if "automatic conversion of the weights" in reason:  # transformers keeps the cause to its log
+            reason = "its weights could not be rounded or renamed; mostly there is too little memory."
         if Path(path).is_dir():
             raise UserError(f"{path}: the directory cannot be loaded as a model: {reason}") from error
         if "gated" in reason.lower() or "403" in reason:

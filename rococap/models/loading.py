@@ -10,11 +10,17 @@ import torch
 
 # PEFT asks the flag which of its layers suits. On some CPUs bitsandbytes would repack weights of 4 bits in eval mode,
 # to multiply them in bf16, and never back: nothing could be trained on them afterwards.
-_SETTLING = """\
+_ROUNDED = """\
 base.is_loaded_in_{bits}bit = True
 for module in base.modules():
     if hasattr(module, "support_avx512bf16_for_cpu"):
         module.support_avx512bf16_for_cpu = False  # products as in training
+"""
+_HALVES = (torch.float16, torch.bfloat16)
+_HALF = """\
+for parameter in base.parameters():
+    if parameter.dtype in (torch.float16, torch.bfloat16):
+        parameter.data = parameter.data.to({compute})  # as in training
 """
 
 
@@ -28,7 +34,7 @@ class Loading:
     Attributes:
         dtype: of what is not rounded; auto leaves it as it was published.
         weights: int8 or nf4 round the decoder's linear layers; none rounds nothing.
-        compute: what products with rounded weights are computed in.
+        compute: what products are computed in; weights that were published in another half precision take it too.
         device: where rounded weights go while they are read.
     """
 
@@ -60,9 +66,10 @@ class Loading:
         return f"{dtype}, quantization_config=transformers.BitsAndBytesConfig({settings})"
 
     @property
-    def settling(self) -> str:
-        """What `settle` does, as Python text that follows where `base` was built; empty where nothing is rounded."""
-        return "" if self.weights == "none" else _SETTLING.format(bits={"int8": 8, "nf4": 4}[self.weights])
+    def finishing(self) -> str:
+        """What `finish_loading` does, as Python text that follows where `base` was built; empty where nothing."""
+        rounded = _ROUNDED.format(bits={"int8": 8, "nf4": 4}[self.weights]) if self.weights != "none" else ""
+        return rounded + (_HALF.format(compute=self.compute) if self.compute in _HALVES else "")
 
     def _settings(self, keep: Sequence[str]) -> dict[str, Any]:
         if self.weights == "int8":
@@ -75,11 +82,17 @@ class Loading:
         }
 
 
-def settle(network: Any, loading: Loading) -> None:
-    """Finish a network that was read so, whole or put together of parts that were: see `_SETTLING`."""
-    if loading.weights == "none":
-        return
-    network.is_loaded_in_8bit, network.is_loaded_in_4bit = loading.weights == "int8", loading.weights == "nf4"
-    for module in network.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+def finish_loading(network: Any, loading: Loading) -> None:
+    """Finish a network that was read so, whole or put together of parts that were; it may be called twice.
+
+    Two kinds of half precision do not go together: autocast to one of them refuses to join tensors of both.
+    """
+    if loading.weights != "none":
+        network.is_loaded_in_8bit, network.is_loaded_in_4bit = loading.weights == "int8", loading.weights == "nf4"
+        for module in network.modules():
+            if hasattr(module, "support_avx512bf16_for_cpu"):
+                module.support_avx512bf16_for_cpu = False
+    if loading.compute in _HALVES:
+        for parameter in network.parameters():
+            if parameter.dtype in _HALVES:
+                parameter.data = parameter.data.to(loading.compute)

@@ -115,6 +115,32 @@ def end_tokens(path: str, tokenizer: PreTrainedTokenizerBase, config: Pretrained
     return list(dict.fromkeys(ends))
 
 
+def spare_token(tokenizer: PreTrainedTokenizerBase, vocabulary: int, path: str) -> int:
+    """A token that may stand for an image where a language model has none of its own: no caption has it.
+
+    Args:
+        vocabulary: size of the language model's table of tokens.
+        path: for the message.
+
+    Raises:
+        UserError: there is none.
+    """
+    taken = {tokenizer.eos_token_id, tokenizer.bos_token_id}
+    special = {
+        int(number): str(token.content)
+        for number, token in tokenizer.added_tokens_decoder.items()
+        if token.special and number not in taken and number < vocabulary
+    }
+    for wanted in ("image", "reserved", "unk", ""):
+        for number in sorted(special):
+            if wanted in special[number]:
+                return number
+    raise UserError(
+        f"{path}: its tokenizer has no special token beside those that begin and end a text: none can stand for the "
+        "image.\nTake another language model."
+    )
+
+
 def _from_template(tokenizer: PreTrainedTokenizerBase, template: str | None, mark: str) -> str | None:
     if template is None:
         return None

@@ -76,9 +76,9 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> T
     except UserError:
         if (content := open_clip_settings(path)) is None:
             raise
-        return _open_clip_tower(path, Loading(dtype=loading.dtype), content)
+        return _open_clip_tower(path, Loading(loading.dtype, compute=loading.compute), content)
     auto, arguments, unused = _OPENED[config.model_type]
-    plain = Loading(dtype=loading.dtype)
+    plain = Loading(loading.dtype, compute=loading.compute)
     module, new = load(auto, path, plain, **arguments)
     given = "".join(f", {key}={value!r}" for key, value in arguments.items())
     code = f"encoder = transformers.{auto.__name__}.from_pretrained({place(path)!r}, {plain.code(())}{given})"
@@ -97,6 +97,20 @@ def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:
     """Rows and columns of patches of an image of so many pixels; Swin merges them 2 x 2 between its stages."""
     step = config.patch_size * 2 ** (len(config.depths) - 1 if hasattr(config, "depths") else 0)
     return size[0] // step, size[1] // step
+
+
+def require_size(config: PretrainedConfig, settings: ImageSettings, path: str) -> None:
+    """Refuse images of another size than a tower has positions for: BLIP's would take the first of them in silence.
+
+    Raises:
+        UserError: preprocessor_config.json and config.json name different sizes.
+    """
+    side = config.image_size
+    if settings.size != (positions := (side, side) if isinstance(side, int) else tuple(side)):
+        raise UserError(
+            f"{path}: its preprocessor_config.json makes images of {settings.size[0]} x {settings.size[1]} pixels, its "
+            f"vision tower has positions for {positions[0]} x {positions[1]}.\nSet size there to what config.json says."
+        )
 
 
 def pooling_code(place: str, grid: tuple[int, int], to: tuple[int, int]) -> str:

@@ -20,7 +20,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from rococap.models.attention import watched
 from rococap.models.base import Captioner, Part, token_loss
 from rococap.models.hub import load, load_config, load_image_settings, load_tokenizer, place, without_generation
-from rococap.models.loading import Loading, settle
+from rococap.models.loading import Loading, finish_loading
 from rococap.models.processor import HFProcessor, ImageSettings
 from rococap.models.towers import TARGETS, grid_of, last_hidden, load_tower, plain_config, pooling_code
 from rococap.types import UserError
@@ -83,7 +83,7 @@ def published(path: str, visual_tokens: int | None = None, loading: Loading = Lo
         model.encoder.pooler = None  # nothing reads it: it would train on no gradient
     new = frozenset(name for name in new if not name.startswith("encoder.pooler."))
     settings = load_image_settings(path)
-    code = _WHOLE.format(path=place(path), loading=loading.code(keep)) + loading.settling
+    code = _WHOLE.format(path=place(path), loading=loading.code(keep)) + loading.finishing
     grid = grid_of(config.encoder, settings.size)
     return ViTGPT2(model, settings, load_tokenizer(path, ends=False), new, code, grid, visual_tokens)
 
@@ -109,8 +109,8 @@ def fresh(
     model = VisionEncoderDecoderModel(encoder=vision.module, decoder=language)
     new = {f"encoder.{name}" for name in vision.new} | {f"decoder.{name}" for name in new_language}
     new |= {name for name, _ in model.named_parameters() if name.startswith("enc_to_dec_proj.")}
-    settle(model, loading)
-    code = _PARTS.format(encoder=vision.code, decoder=place(decoder), loading=code) + loading.settling
+    finish_loading(model, loading)
+    code = _PARTS.format(encoder=vision.code, decoder=place(decoder), loading=code) + loading.finishing
     tokenizer = load_tokenizer(decoder, ends=False)
     captioner = ViTGPT2(model, vision.settings, tokenizer, frozenset(new), code, vision.grid, visual_tokens)
     captioner.unused = tuple(f"encoder.{name}" for name in vision.unused)

@@ -39,7 +39,9 @@ def pool(projector, inputs{arguments}):
     return torch.cat([{values}[:, :lead], grid], dim=1)
 
 
-model.get_submodule("{module}").register_forward_{hook}(pool)  # as it was trained: fewer visual tokens
+for name, module in model.named_modules():
+    if name.endswith("{module}"):
+        module.register_forward_{hook}(pool)  # as it was trained: fewer visual tokens
 """
 _CAPTION = """\
 import torch
@@ -101,9 +103,13 @@ def vlm(
     keep = (family.tower, *family.projector, "lm_head")
     model, new = load(model_class, path, loading, keep)
     code = _BASE.format(model_class=model_class.__name__, path=place(path), loading=loading.code(keep))
-    captioner = VLM(model, parts, new, code + loading.settling, visual_tokens)
-    if kind not in FAMILIES:
-        require_sight(captioner, path)
+    if kind in FAMILIES:
+        return VLM(model, parts, new, code + loading.finishing, visual_tokens)
+    try:
+        captioner = VLM(model, parts, new, code + loading.finishing, visual_tokens)
+    except (AttributeError, IndexError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        raise _not_here(path, kind, f"an image cannot be shown to it alone ({error})") from error
+    require_sight(captioner, path)
     return captioner
 
 
@@ -138,7 +144,8 @@ class VLM(Captioner):
         }
         self.model_class = type(network).__name__
         tokenizer, ends = parts.tokenizer, parts.ends
-        pad = ends[0] if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
+        # What fills rows must not look like an image.
+        pad = ends[0] if tokenizer.pad_token_id in {None, self.image_id} else int(tokenizer.pad_token_id)
         processor = HFProcessor(parts.settings, tokenizer, 1, ends[0], pad)
         super().__init__(
             network, parts.settings, processor, new, base_code, grid=parts.grid, visual_tokens=visual_tokens

@@ -27,10 +27,13 @@ class Parts:
         prompt: str | None,
         image_size: int | None,
         cut: Cut,
-        content: Mapping[str, Any],
+        content: Mapping[str, Any] | ImageSettings,
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> None:
         """Reads what is small.
+
+        Args:
+            content: of preprocessor_config.json, or settings that stay as they are.
 
         Raises:
             UserError: a setting does not suit the checkpoint.
@@ -41,10 +44,7 @@ class Parts:
         self.cut = self._cut(cut)
         side = self._side(image_size)
         self.grid = family.grid(config, side)
-        saved = family.content(content, side)
-        square = {} if saved.get("do_center_crop") else {"size": {"height": side, "width": side}}
-        read = image_settings({**saved, **square}, f"{path}/preprocessor_config.json")
-        self.settings: ImageSettings = replace(read, content=saved)
+        self.settings = content if isinstance(content, ImageSettings) else self._settings(content, side, path)
         self.image_id = int(getattr(config, "image_token_id", None) or config.image_token_index)
         mark, full = family.place(str(self.tokenizer.convert_ids_to_tokens(self.image_id)))
         self.prompt: Prompt = make_prompt(
@@ -64,6 +64,11 @@ class Parts:
             remedy = "take model.cut=after" if self.family.pools else "their number follows model.image_size"
             raise UserError(f"model.visual_tokens={visual_tokens}: not with this model: {remedy}, or null for all.")
         pooled_grid(self.grid, visual_tokens)
+
+    def _settings(self, content: Mapping[str, Any], side: int, path: str) -> ImageSettings:
+        saved = self.family.content(content, side)
+        square = {} if saved.get("do_center_crop") else {"size": {"height": side, "width": side}}
+        return replace(image_settings({**saved, **square}, f"{path}/preprocessor_config.json"), content=saved)
 
     def _cut(self, cut: Cut) -> Cut:
         possible = self.family.cuts

@@ -47,9 +47,10 @@ def require_sight(captioner: VLM, path: str) -> None:
     labels = torch.tensor([words, words], device=images.device)
     kind: Any = f"model.path={path} is of type {captioner.model.config.model_type}, which model=vlm does not list"
     try:
-        features = captioner.encode(images).detach().requires_grad_()
-        loss, _ = captioner(features, labels, torch.ones_like(labels))
-        (moved,) = torch.autograd.grad(loss, features)
+        with torch.enable_grad():
+            features = captioner.encode(images).detach().requires_grad_()
+            loss, _ = captioner(features, labels, torch.ones_like(labels))
+            (moved,) = torch.autograd.grad(loss, features)
         with torch.no_grad():
             ids = torch.cat([labels.new_tensor([captioner.prompt_ids] * 2), labels[:, :-1]], dim=1)
             pixels = (images.float() - captioner.mean) / captioner.std

@@ -68,7 +68,7 @@ class Precision:
         """
         dtype: torch.dtype | Literal["auto"] = torch.float32 if (compute := self.on(device)) == "fp32" else "auto"
         if self.weights == "fp32":
-            return Loading(dtype)
+            return Loading(dtype, compute=_DTYPE[compute])
         return Loading(dtype, self.weights, _DTYPE[compute], device)
 
     def _require_bitsandbytes(self, device: str) -> None:

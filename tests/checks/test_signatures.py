@@ -145,3 +145,7 @@ def test_source_is_read_not_run(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     assert required(f"{name}.task") == {"size": True}
     assert name not in sys.modules
+
+
+def test_what_only_code_can_give_is_no_setting():
+    assert "loading" not in signature("rococap.models.vit_gpt2.published").parameters

@@ -34,6 +34,8 @@ from transformers import (
 )
 
 from rococap.models import blip, blip2
+from rococap.models.llava_med import llava_med
+from rococap.models.prefix import prefix
 from rococap.models.vit_gpt2 import fresh, published
 from rococap.models.vlm import vlm
 
@@ -183,6 +185,18 @@ FAMILIES = {
     ),
     "llava": image_text_family(image_text.LLAVA),
     "llava with siglip": image_text_family(image_text.LLAVA_SIGLIP),
+    "llava_med": image_text_family(image_text.llava_med, open=llava_med),
+    "llava_med by name": image_text_family(image_text.llava_med_by_name, open=llava_med),
+    **{
+        f"{tower} before {name}": image_text_family(joined(TOWERS[tower], decoder), open=prefix)
+        for tower, name, decoder in (
+            ("vit", "llama", image_text.LLAMA),
+            ("clip", "mistral", image_text.MISTRAL),
+            ("siglip", "qwen2", image_text.QWEN2),
+            ("registers", "qwen3", image_text.QWEN3),
+            ("swin", "llama", image_text.LLAMA),
+        )
+    },
     "paligemma": image_text_family(image_text.paligemma, image_text.paligemma_given, image_text.PALIGEMMA_REOPENED),
     "gemma3": image_text_family(image_text.gemma3, image_text.gemma3_given, image_text.PADDED),
     "smolvlm": image_text_family(image_text.SMOLVLM, image_text.tiled_given),

@@ -76,3 +76,11 @@ def test_a_blip_for_another_task_is_refused(directory, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config | {"architectures": ["BlipForQuestionAnswering"]}))
     with pytest.raises(UserError, match=r"holds a BlipForQuestionAnswering, .*\n.*BlipForConditionalGeneration"):
         blip.published(str(tmp_path))
+
+
+def test_images_of_another_size_than_the_positions_are_for_are_refused(tmp_path):
+    folder = blip_directory(tmp_path / "blip")
+    content = json.loads((folder / "preprocessor_config.json").read_text())
+    (folder / "preprocessor_config.json").write_text(json.dumps(content | {"size": {"height": 24, "width": 24}}))
+    with pytest.raises(UserError, match=r"makes images of 24 x 24 pixels, .* positions for 32 x 32\.\nSet size"):
+        blip.published(str(folder))

@@ -142,6 +142,34 @@ def test_full_fine_tuning_trains_every_weight(batch):
     refuse_missing_gradients(captioner)
 
 
+def test_weights_of_another_recipe_are_refused_by_name():
+    captioner = tiny()
+    add_lora(captioner, **LORA)
+    state = captioner.trainable_state()
+    name = sorted(state)[-1]
+    for odd in ({key: value for key, value in state.items() if key != name}, state | {f"{name}.more": state[name]}):
+        with pytest.raises(ValueError, match=f"another recipe: 1 parameters differ, such as {name}"):
+            captioner.load_trainable_state(odd)
+
+
+def test_attention_follows_the_patches_wherever_they_lie(images):
+    captioner = tiny().eval()
+    with torch.no_grad():
+        features = captioner.encode(images)
+    turned = torch.cat([features[:, :1], features[:, 1:].flip(1)], dim=1)  # the class token stays first
+    seen, other = (captioner.attend(each, ["one small nodule"] * 3) for each in (features, turned))
+    torch.testing.assert_close(seen.flip(2), other)
+    assert not torch.allclose(seen, other)
+
+
+@pytest.mark.parametrize(("alpha", "scaling"), [(None, 2.0), (6, 1.5)])
+def test_an_update_is_scaled_by_alpha_over_rank(alpha, scaling):
+    captioner = tiny()
+    add_lora(captioner, **(LORA | {"rank": 4, "alpha": alpha}))
+    layers = [module for module in captioner.network.modules() if hasattr(module, "lora_A")]
+    assert layers and {layer.scaling["default"] for layer in layers} == {scaling}
+
+
 def test_frozen_random_modules_are_refused(parts):
     captioner = fresh(*parts)
     captioner.network.requires_grad_(False)

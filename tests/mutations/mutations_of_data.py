@@ -52,7 +52,7 @@ DATA = [
         CHUNKS,
         "if array.shape != (len(ids), *shape) or array.dtype != dtype or len(checksums) != len(ids):",
         "if False:",
-        "data/kept/test_images.py data/kept/test_features.py",
+        "data/kept/test_chunks.py",
     ),
     M(
         "an index repeated and one dropped",

@@ -64,7 +64,7 @@ MODELS = [
         LORA,
         "parameter.requires_grad_(train_vision_tower)",
         "parameter.requires_grad_(True)",
-        "models/test_vit_gpt2.py",
+        "models/test_conformance.py -kfull_fine",
     ),
     M(
         "frozen random weights pass the audit",
@@ -169,10 +169,22 @@ MODELS = [
         TRAIN,
         "    captioner.train()  # where features were just encoded it is in eval mode, and Lightning would leave it there\n",
         "",
-        "training/test_run.py",
+        "training/test_run.py -kjust_encoded",
     ),
-    M("a run does not go on", TRAIN, "ckpt_path=folder.last_checkpoint()", "ckpt_path=None", "training/test_run.py"),
-    M("the last weights, not the best", TRAIN, "    load_best(captioner, folder)\n", "", "training/test_run.py"),
+    M(
+        "a run does not go on",
+        TRAIN,
+        "ckpt_path=folder.last_checkpoint()",
+        "ckpt_path=None",
+        "training/test_run.py -kstopped",
+    ),
+    M(
+        "the last weights, not the best",
+        TRAIN,
+        "    load_best(captioner, folder)\n",
+        "",
+        "training/test_run.py -kvalidated",
+    ),
     M(
         "a checkpoint of another recipe loads",
         BASE,
@@ -183,8 +195,8 @@ MODELS = [
     M(
         "pooling left out of an export",
         VIT,
-        "if self.grid != self.full_grid:",
-        "if False:",
+        'self.opening_code = pooling_code("encoder", grid, self.grid)',
+        'self.opening_code = ""',
         "models/test_export.py",
     ),
     M(

@@ -36,7 +36,7 @@ def settings(name):
     return config
 
 
-def fit(config, folder, epochs, checkpoint=None, augment=None):
+def fit(config, folder, epochs, checkpoint=None, augment=None, **trainers):
     """Train by an optimizer's config; gives validation's loss after each epoch, and the module."""
     torch.manual_seed(0)
     captioner = tiny()
@@ -59,6 +59,7 @@ def fit(config, folder, epochs, checkpoint=None, augment=None):
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
         max_epochs=epochs,
+        **trainers,
     )
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
     return losses, module
@@ -103,6 +104,14 @@ def test_schedule_free_saves_the_average_that_was_validated(tmp_path):
     assert loss() == pytest.approx(losses[1], rel=1e-5)
     optimizer.train()
     assert loss() != pytest.approx(losses[1], rel=1e-5)
+
+
+def test_schedule_free_saves_the_average_of_an_epoch_that_was_not_validated(tmp_path):
+    saved = []
+    for name, every in (("each", 1), ("seldom", 2)):
+        fit(settings("schedule_free"), tmp_path / name, 2, check_val_every_n_epoch=every)
+        saved.append(captioner_state(torch.load(tmp_path / name / "epoch=0.ckpt", weights_only=True)))
+    assert all(torch.equal(value, saved[1][key]) for key, value in saved[0].items())
 
 
 def test_paged_is_refused_without_a_gpu():

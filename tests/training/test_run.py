@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import BLOCK, MINI, ROOT, SMALL, start
+from commands import BLOCK, MINI, ROOT, SMALL, command, start
 from drawn import COUNTS, zenodo
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rococap.loggers.wandb_segments import history, segments
@@ -162,6 +163,18 @@ def test_two_processes_train_as_one_does_with_batches_twice_as_large(place, run)
     ]
 
 
+def test_a_run_that_has_just_encoded_its_images_trains_with_dropout(tmp_path):
+    """Encoding leaves the model in eval mode, and so would training."""
+    little = ["data.source.train=16", "data.batch_size=4", "trainer.max_epochs=1", "features=fp32", "baselines=false"]
+    losses = []
+    for name, dropout in (("first", 0.5), ("second", 0)):
+        words = [ROOT / "train.py", *SMALL, *little, *PLAIN, f"lora.dropout={dropout}", f"name={name}"]
+        done = command(*words, cwd=tmp_path, cache=tmp_path / "cache")
+        assert done.returncode == 0, done.stderr
+        losses.append(float(RunFolder(tmp_path / "multirun" / name).metrics()[0]["train/loss"]))
+    assert losses[0] != pytest.approx(losses[1], rel=1e-6)
+
+
 def test_epochs_that_are_not_validated_have_no_scores(place, run):
     words = [*SMALL, "trainer.max_epochs=3", "+trainer.check_val_every_n_epoch=2", *PLAIN, "name=seldom"]
     done = run(ROOT / "train.py", *words)
@@ -169,6 +182,12 @@ def test_epochs_that_are_not_validated_have_no_scores(place, run):
     folder = RunFolder(place / "multirun" / "seldom")
     assert [bool(row["val/loss"]) for row in folder.metrics()] == [False, True, False]
     assert folder.best_checkpoint().name == "epoch=01.ckpt"
+    best, last = (captioner_state(torch.load(folder.checkpoint(epoch), weights_only=True)) for epoch in (1, 2))
+    adapter = load_file(folder.path / "adapter" / "adapter_model.safetensors")  # of the best epoch, not of the last
+    names = {name: name.removeprefix("network.").replace(".default.", ".") for name in best}
+    assert adapter.keys() == set(names.values())
+    assert all(torch.equal(value, adapter[names[name]]) for name, value in best.items())
+    assert not any(torch.equal(value, adapter[names[name]]) for name, value in last.items())
 
 
 def test_a_run_that_ended_early_and_was_killed_then_trains_no_further(place, run, recipe):

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -33,8 +33,27 @@ class Key:
         return hashlib.sha256(json.dumps([kind, FORMATS[kind], plain], sort_keys=True).encode()).hexdigest()[:_SHOWN]
 
 
+class OfDataset(Key):
+    """A key of what has a folder in the cache, whose name begins with the dataset's fingerprint, for people."""
+
+    @property
+    def hint(self) -> str:
+        """What people tell such folders apart by; empty where nothing short does."""
+        return ""
+
+    @property
+    def folder(self) -> str:
+        """The folder's name."""
+        return "-".join(filter(None, (self.dataset[:_SHOWN], self.hint, self.digest())))
+
+    if TYPE_CHECKING:
+
+        @property
+        def dataset(self) -> str: ...
+
+
 @dataclass(frozen=True)
-class Images(Key):
+class Images(OfDataset):
     """Images decoded and resized.
 
     Attributes:
@@ -55,13 +74,12 @@ class Images(Key):
         return Images(dataset, processor.image_size, method)
 
     @property
-    def folder(self) -> str:
-        """Begins with the dataset, for people."""
-        return f"{self.dataset[:_SHOWN]}-{self.size[0]}x{self.size[1]}-{self.digest()}"
+    def hint(self) -> str:
+        return f"{self.size[0]}x{self.size[1]}"
 
 
 @dataclass(frozen=True)
-class Features(Key):
+class Features(OfDataset):
     """What a frozen vision tower makes of images.
 
     Attributes:
@@ -79,21 +97,19 @@ class Features(Key):
     dtype: str
 
     @property
-    def folder(self) -> str:
-        """Begins with the dataset, for people."""
-        return f"{self.images.dataset[:_SHOWN]}-{self.dtype}-{self.digest()}"
+    def dataset(self) -> str:
+        return self.images.dataset
+
+    @property
+    def hint(self) -> str:
+        return self.dtype
 
 
 @dataclass(frozen=True)
-class Looks(Key):
+class Looks(OfDataset):
     """What the doctor has seen of a dataset's images. `dataset`: its fingerprint."""
 
     dataset: str
-
-    @property
-    def folder(self) -> str:
-        """Begins with the dataset, for people."""
-        return f"{self.dataset[:_SHOWN]}-{self.digest()}"
 
 
 @dataclass(frozen=True)
@@ -104,7 +120,7 @@ class Copies(Key):
 
 
 @dataclass(frozen=True)
-class Captions(Key):
+class Captions(OfDataset):
     """Captions of the systems that a model is held against.
 
     Attributes:
@@ -124,11 +140,6 @@ class Captions(Key):
     model: Mapping[str, Any]
     arithmetic: str
     device: str
-
-    @property
-    def folder(self) -> str:
-        """Begins with the dataset, for people."""
-        return f"{self.dataset[:_SHOWN]}-{self.digest()}"
 
 
 @dataclass(frozen=True)

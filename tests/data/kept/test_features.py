@@ -84,6 +84,8 @@ def test_another_tower_arithmetic_dtype_or_dataset_is_encoded_anew(tmp_path):
     for tower in (Tower(**other) for other in others):
         kept = prepare(examples, tower)
         assert tower.seen == 2 and kept["0"].dtype == tower.encoder.dtype
+    prepare(examples, first := Tower())
+    assert first.seen == 0  # beside the others, what was kept first is there still
 
 
 def test_features_of_other_pixels_are_encoded_anew(tmp_path, monkeypatch):

@@ -41,7 +41,8 @@ def others(value):
 
 
 def test_every_kind_of_key_is_here():
-    assert {type(key) for key in KEYS} == set(keys.Key.__subclasses__())
+    made = {kind for kind in vars(keys).values() if isinstance(kind, type) and issubclass(kind, keys.Key)}
+    assert {type(key) for key in KEYS} == made - {keys.Key, keys.OfDataset}
     assert {type(key).__name__ for key in KEYS} == keys.FORMATS.keys()
 
 
