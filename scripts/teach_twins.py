@@ -71,7 +71,7 @@ def teach(twin: Twin, scenes: Encoded, epochs: int, batch: int, rate: float) -> 
     for pictures in track(order, "learning"):
         rows = side_by_side([ids[picture] for picture in pictures], twin.start())
         loss = F.cross_entropy(twin.logits(scenes.features[pictures].float(), rows), rows.targets[rows.real])
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
@@ -86,7 +86,7 @@ def steps_of(scenes: Encoded, batch: int) -> list[list[int]]:
     steps = []
     for size in {len(captions) for captions in scenes.captions}:
         pictures = torch.tensor([i for i, captions in enumerate(scenes.captions) if len(captions) == size])
-        steps += [part.tolist() for part in pictures[torch.randperm(len(pictures))].split(batch // size)]  # type: ignore[no-untyped-call]
+        steps += [part.tolist() for part in torch.split(pictures[torch.randperm(len(pictures))], batch // size)]
     return [steps[i] for i in torch.randperm(len(steps)).tolist()]
 
 

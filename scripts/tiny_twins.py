@@ -213,7 +213,7 @@ class Vlm(Twin):
 
     def logits(self, features: Tensor, rows: Rows) -> Tensor:
         core = self.model.model
-        grid = core.pixel_shuffle(features[:, 1:].unflatten(1, (14, 14)), scale_factor=0.5)  # type: ignore[no-untyped-call]
+        grid = core.pixel_shuffle(features[:, 1:].reshape(len(features), 14, 14, -1), scale_factor=0.5)
         pictures, length = rows.inputs.shape
         embed = core.get_input_embeddings()
         first, last = (embed(rows.inputs.new_full((pictures, 1), self.around[i])) for i in (0, 2))
@@ -243,5 +243,5 @@ def _replaced(name: str, names: dict[str, str]) -> str:
 
 def _averaged(features: Tensor) -> Tensor:
     """The patches of [pictures, 1 + 196, width] averaged to 7 x 7, as `model.visual_tokens=49` does."""
-    grid = features[:, 1:].transpose(1, 2).unflatten(2, (14, 14))  # type: ignore[no-untyped-call]
+    grid = features[:, 1:].transpose(1, 2).reshape(len(features), -1, 14, 14)
     return torch.cat([features[:, :1], F.avg_pool2d(grid, 2).flatten(2).transpose(1, 2)], dim=1)
