@@ -156,7 +156,7 @@ DATA = [
         TABLES,
         "keys[short] = None if short in keys else name",
         "keys[short] = name",
-        "data/test_rocov2.py evaluation/test_submission.py",
+        "data/test_tables.py",
     ),
     M(
         "lines of too many fields are read",
@@ -177,6 +177,6 @@ DATA = [
         "rococap/models/processor.py",
         "whole.resize((width, height), Resampling(self.resample))",
         "whole.resize((height, width), Resampling(self.resample))",
-        "models/test_conformance.py -kown_image_processor",
+        "models/test_processor.py",
     ),
 ]
