@@ -1,9 +1,8 @@
-"""Weights that are mapped from files while they are rounded: what was read is given back at once."""
+"""Weights that are mapped from files while they are rounded: pages that were read are given back meanwhile."""
 
 from __future__ import annotations
 
 import ctypes
-import mmap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,28 +10,27 @@ from pathlib import Path
 
 _MAPS = Path("/proc/self/maps")
 _SECONDS = 0.1
+# Linux's, since 5.4: pages go to where they came from, and come back when they are read. Unlike MADV_DONTNEED it never
+# loses what was written to them: a model that is open already may have been trained in place, in pages of its file.
+_PAGEOUT = 21
 
 
 @contextmanager
 def given_back() -> Iterator[None]:
-    """Pages of safetensors files that are mapped meanwhile do not add up: each is needed once, or is read again.
+    """Pages of safetensors files do not add up in memory meanwhile: each is needed once, or is read again.
 
-    What was mapped before is left alone: a model that is open already may have been trained in place, in pages of its
-    file that are its own, and giving these back would undo that without a word. For the same reason nothing may write
-    to what is mapped meanwhile. On Linux; elsewhere the system alone decides.
+    On Linux; elsewhere, and where the kernel is older, the system alone decides.
     """
-    if not _MAPS.exists() or not hasattr(mmap, "MADV_DONTNEED"):
+    if not _MAPS.exists():
         yield
         return
-    before = _mapped()
     done = threading.Event()
     library = ctypes.CDLL(None)
 
     def watch() -> None:
         while not done.wait(_SECONDS):
-            new = [(start, end) for start, end in _mapped() if all(end <= low or high <= start for low, high in before)]
-            for start, end in new:
-                library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), mmap.MADV_DONTNEED)
+            for start, end in _mapped():
+                library.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _PAGEOUT)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import image_text
+import image_text_runs
+import llava_med_checkpoints
 import torch
 from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip2_opt, make_blip2_t5
 from blip_checkpoints import BLIP_REOPENED, blip_ids, blip_logits, make_blip
@@ -162,8 +164,10 @@ def _text():
     return {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
-def image_text_family(make, given=image_text.as_they_are, reopened=image_text.REOPENED, open=vlm, **settings):
-    return Family(make, open, image_text.whole_logits(given), image_text.whole_ids(given), reopened, **settings)
+def image_text_family(make, given=image_text_runs.as_they_are, reopened=image_text_runs.REOPENED, open=vlm, **settings):
+    return Family(
+        make, open, image_text_runs.whole_logits(given), image_text_runs.whole_ids(given), reopened, **settings
+    )
 
 
 FAMILIES = {
@@ -185,8 +189,8 @@ FAMILIES = {
     ),
     "llava": image_text_family(image_text.LLAVA),
     "llava with siglip": image_text_family(image_text.LLAVA_SIGLIP),
-    "llava_med": image_text_family(image_text.llava_med, open=llava_med),
-    "llava_med by name": image_text_family(image_text.llava_med_by_name, open=llava_med),
+    "llava_med": image_text_family(llava_med_checkpoints.llava_med, open=llava_med),
+    "llava_med by name": image_text_family(llava_med_checkpoints.llava_med_by_name, open=llava_med),
     **{
         f"{tower} before {name}": image_text_family(joined(TOWERS[tower], decoder), open=prefix)
         for tower, name, decoder in (
@@ -197,18 +201,20 @@ FAMILIES = {
             ("swin", "llama", image_text.LLAMA),
         )
     },
-    "paligemma": image_text_family(image_text.paligemma, image_text.paligemma_given, image_text.PALIGEMMA_REOPENED),
-    "gemma3": image_text_family(image_text.gemma3, image_text.gemma3_given, image_text.PADDED),
-    "smolvlm": image_text_family(image_text.SMOLVLM, image_text.tiled_given),
+    "paligemma": image_text_family(
+        image_text.paligemma, image_text_runs.paligemma_given, image_text_runs.PALIGEMMA_REOPENED
+    ),
+    "gemma3": image_text_family(image_text.gemma3, image_text_runs.gemma3_given, image_text_runs.PADDED),
+    "smolvlm": image_text_family(image_text.SMOLVLM, image_text_runs.tiled_given),
     "internvl": image_text_family(internvl),
-    "idefics3": image_text_family(image_text.IDEFICS3, image_text.tiled_given),
+    "idefics3": image_text_family(image_text.IDEFICS3, image_text_runs.tiled_given),
     **{
         name: image_text_family(
             make,
-            image_text.qwen_given,
-            image_text.PADDED,
+            image_text_runs.qwen_given,
+            image_text_runs.PADDED,
             partial(vlm, image_size=32),
-            squared=image_text.qwen_whole,
+            squared=image_text_runs.qwen_whole,
             pools=False,
         )
         for name, make in (

@@ -1,11 +1,9 @@
-"""Small checkpoints of image-text models in the published formats, and what transformers itself makes of them."""
+"""Small checkpoints of image-text models in the published formats."""
 
 import json
 
 import torch
 from checkpoints import tokenizer_files
-from huggingface_hub import split_torch_state_dict_into_shards
-from safetensors.torch import save_file
 from transformers import (
     AutoTokenizer,
     CLIPVisionConfig,
@@ -259,80 +257,6 @@ QWEN3_VL = qwen(
 )
 
 
-def llava_med_directory(
-    folder, dtype=torch.float32, kind="safetensors", tower=None, vision=None, shard="60KB", **words
-):
-    """What microsoft/llava-med-v1.5-mistral-7b holds, with its tower inside or, by name, elsewhere; and its twin."""
-    tokenizer, (unknown,) = tokenizer_with(folder, "<unk>", unk_token="<unk>", pad_token="<unk>")
-    vision = CLIPVisionConfig(**(VISION | {"hidden_size": 64, "num_attention_heads": 1}))
-    words = text(tokenizer, pad_token_id=unknown) | words
-    config = LlavaConfig(
-        vision_config=vision, text_config=MistralConfig(**words), image_token_index=unknown, dtype=dtype
-    )
-    torch.manual_seed(2)
-    twin = LlavaForConditionalGeneration(config).to(dtype)
-    state = {}
-    for name, value in twin.state_dict().items():
-        for ours, theirs in (
-            ("model.language_model.", "model."),
-            ("model.multi_modal_projector.linear_1.", "model.mm_projector.0."),
-            ("model.multi_modal_projector.linear_2.", "model.mm_projector.2."),
-            ("model.vision_tower.", "model.vision_tower.vision_tower.vision_model."),
-        ):
-            if name.startswith(ours):
-                name = theirs + name.removeprefix(ours)
-                break
-        if tower is None or ".vision_tower." not in name:
-            state[name] = value.contiguous()
-    if tower is not None:
-        tower.mkdir()
-        twin.model.vision_tower.save_pretrained(tower)
-    pattern = "model{suffix}.safetensors" if kind == "safetensors" else "pytorch_model{suffix}.bin"
-    split = split_torch_state_dict_into_shards(state, max_shard_size=shard, filename_pattern=pattern)
-    for file, names in split.filename_to_tensors.items():
-        part = {name: state[name] for name in names}
-        if kind == "safetensors":
-            save_file(part, folder / file, metadata={"format": "pt"})
-        else:
-            torch.save(part, folder / file)
-    index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
-    (folder / f"{pattern.format(suffix='')}.index.json").write_text(json.dumps(index))
-    theirs = MistralConfig(**words).to_dict() | {
-        "architectures": ["LlavaMistralForCausalLM"],
-        "model_type": "llava_mistral",
-        "torch_dtype": str(dtype).removeprefix("torch."),
-        "rope_theta": 1000000.0,
-        "sliding_window": None,
-        "freeze_mm_mlp_adapter": False,
-        "image_aspect_ratio": "pad",
-        "image_grid_pinpoints": None,
-        "mm_hidden_size": vision.hidden_size,
-        "mm_projector_type": "mlp2x_gelu",
-        "mm_use_im_patch_token": False,
-        "mm_use_im_start_end": False,
-        "mm_vision_select_feature": "patch",
-        "mm_vision_select_layer": -2,
-        "mm_vision_tower": "openai/clip-vit-large-patch14-336" if tower is None else str(tower),
-        "tokenizer_model_max_length": 2048,
-        "use_mm_proj": True,
-    }
-    for ours in ("dtype", "rope_parameters"):
-        theirs.pop(ours, None)
-    (folder / "config.json").write_text(json.dumps(theirs))
-    return twin
-
-
-def llava_med(folder):
-    llava_med_directory(folder)
-    return [str(folder)]
-
-
-def llava_med_by_name(folder):
-    (folder / "model").mkdir()
-    llava_med_directory(folder / "model", kind="bin", tower=folder / "tower")
-    return [str(folder / "model")]
-
-
 def language(config_class, model_class, *tokens, **settings):
     """A Llama-like language model with its tokenizer."""
 
@@ -349,93 +273,3 @@ LLAMA = language(LlamaConfig, LlamaForCausalLM, "<|reserved_special_token_0|>", 
 MISTRAL = language(MistralConfig, MistralForCausalLM, "<unk>")
 QWEN2 = language(Qwen2Config, Qwen2ForCausalLM, "<|im_end|>", "<|image_pad|>", tie_word_embeddings=True)
 QWEN3 = language(Qwen3Config, Qwen3ForCausalLM, "<|im_end|>", "<|image_pad|>", head_dim=16)
-
-
-def whole(captioner, labels):
-    """Prompt and captions but for their last token."""
-    prompt = torch.tensor([captioner.prompt_ids] * len(labels))
-    return torch.cat([prompt, labels[:, :-1]], dim=1)
-
-
-def whole_logits(given):
-    """By transformers' forward from pixels; `given(captioner, pixels, ids)` are the arguments beside the tokens."""
-
-    def logits(captioner, pixels, labels):
-        ids = whole(captioner, labels)
-        found = captioner.model(input_ids=ids, **given(captioner, pixels, ids)).logits
-        return found[:, len(captioner.prompt_ids) - 1 :]
-
-    return logits
-
-
-def whole_ids(given):
-    def ids(captioner, pixels, **options):
-        start = torch.tensor([captioner.prompt_ids] * len(pixels))
-        found = captioner.model.generate(
-            input_ids=start,
-            attention_mask=torch.ones_like(start),
-            do_sample=False,
-            generation_config=captioner.generation,
-            **given(captioner, pixels, start),
-            **options,
-        )
-        return found[:, start.shape[1] :]
-
-    return ids
-
-
-def as_they_are(captioner, pixels, ids):
-    return {"pixel_values": pixels}
-
-
-def paligemma_given(captioner, pixels, ids):
-    kinds = torch.zeros_like(ids)
-    kinds[:, len(captioner.prompt_ids) :] = 1
-    return {"pixel_values": pixels, "token_type_ids": kinds}
-
-
-def gemma3_given(captioner, pixels, ids):
-    kinds = (ids == captioner.model.config.image_token_index).long()
-    return {"pixel_values": pixels, "token_type_ids": kinds}
-
-
-def tiled_given(captioner, pixels, ids):
-    return {"pixel_values": pixels[:, None]}
-
-
-def qwen_given(captioner, pixels, ids):
-    """Patches by the image processor itself, of pixels that are normalised already."""
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-
-    vision = captioner.model.config.vision_config
-    cut = Qwen2VLImageProcessorPil(
-        patch_size=vision.patch_size, do_resize=False, do_rescale=False, do_normalize=False, do_convert_rgb=False
-    )
-    seen = cut([image.numpy() for image in pixels], return_tensors="pt", input_data_format="channels_first")
-    image = ids == captioner.model.config.image_token_id
-    return {**seen, "mm_token_type_ids": image.int()}
-
-
-def qwen_whole(patches, size):
-    """From patches of 8 x 8 pixels, in blocks of 2 x 2, each twice, to [3, height, width]."""
-    rows, columns = size[0] // 16, size[1] // 16
-    cut = patches.view(rows, columns, 2, 2, 3, 2, 8, 8)
-    assert torch.equal(cut[:, :, :, :, :, 0], cut[:, :, :, :, :, 1])
-    return cut[:, :, :, :, :, 0].permute(4, 0, 2, 5, 1, 3, 6).reshape(3, *size)
-
-
-REOPENED = """
-full = torch.cat([ids, labels[:, :-1]], dim=1)
-logits = model(input_ids=full, **given).logits[:, ids.shape[1] - 1 :]
-"""
-PALIGEMMA_REOPENED = """
-full = torch.cat([ids, labels[:, :-1]], dim=1)
-given = given | {"token_type_ids": torch.cat([torch.zeros_like(ids), torch.ones_like(labels[:, :-1])], dim=1)}
-logits = model(input_ids=full, **given).logits[:, ids.shape[1] - 1 :]
-"""
-PADDED = """
-full = torch.cat([ids, labels[:, :-1]], dim=1)
-kinds = "token_type_ids" if "token_type_ids" in given else "mm_token_type_ids"
-given = given | {kinds: torch.nn.functional.pad(given[kinds], (0, labels.shape[1] - 1))}
-logits = model(input_ids=full, **given).logits[:, ids.shape[1] - 1 :]
-"""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from commands import ROOT
-from image_text import llava_med_directory
+from llava_med_checkpoints import llava_med_directory
 from PIL import Image
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
 

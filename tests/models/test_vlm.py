@@ -4,6 +4,7 @@ import json
 from functools import partial
 
 import image_text
+import image_text_runs
 import pytest
 import torch
 from checkpoints import gpt2_directory, vit_directory
@@ -165,7 +166,7 @@ def aya(folder):
 def test_an_unlisted_type_is_read_once_its_words_move_with_the_image(tmp_path, make):
     captioner = vlm(make(tmp_path))
     seen, labels = images(captioner), torch.tensor([[5, 6, 7], [8, 9, 10]])
-    pixels, ids = (seen.float() - captioner.mean) / captioner.std, image_text.whole(captioner, labels)
+    pixels, ids = (seen.float() - captioner.mean) / captioner.std, image_text_runs.whole(captioner, labels)
     logits = captioner.model(input_ids=ids, pixel_values=pixels).logits[:, len(captioner.prompt_ids) - 1 :]
     expected = loss_of(logits, labels, torch.ones_like(labels))
     torch.testing.assert_close(loss(captioner, seen), expected, rtol=1e-4, atol=1e-4)
