@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import image_text
-import image_text_runs
+import image_text_runs as runs
 import llava_med_checkpoints
 import torch
 from blip2_checkpoints import BLIP2_REOPENED, blip2_ids, blip2_logits, make_blip2_opt, make_blip2_t5
@@ -164,10 +164,8 @@ def _text():
     return {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 
 
-def image_text_family(make, given=image_text_runs.as_they_are, reopened=image_text_runs.REOPENED, open=vlm, **settings):
-    return Family(
-        make, open, image_text_runs.whole_logits(given), image_text_runs.whole_ids(given), reopened, **settings
-    )
+def image_text_family(make, given=runs.as_they_are, reopened=runs.REOPENED, open=vlm, **settings):
+    return Family(make, open, runs.whole_logits(given), runs.whole_ids(given), reopened, **settings)
 
 
 FAMILIES = {
@@ -201,20 +199,18 @@ FAMILIES = {
             ("swin", "llama", image_text.LLAMA),
         )
     },
-    "paligemma": image_text_family(
-        image_text.paligemma, image_text_runs.paligemma_given, image_text_runs.PALIGEMMA_REOPENED
-    ),
-    "gemma3": image_text_family(image_text.gemma3, image_text_runs.gemma3_given, image_text_runs.PADDED),
-    "smolvlm": image_text_family(image_text.SMOLVLM, image_text_runs.tiled_given),
+    "paligemma": image_text_family(image_text.paligemma, runs.paligemma_given, runs.PALIGEMMA_REOPENED),
+    "gemma3": image_text_family(image_text.gemma3, runs.gemma3_given, runs.PADDED),
+    "smolvlm": image_text_family(image_text.SMOLVLM, runs.tiled_given),
     "internvl": image_text_family(internvl),
-    "idefics3": image_text_family(image_text.IDEFICS3, image_text_runs.tiled_given),
+    "idefics3": image_text_family(image_text.IDEFICS3, runs.tiled_given),
     **{
         name: image_text_family(
             make,
-            image_text_runs.qwen_given,
-            image_text_runs.PADDED,
+            runs.qwen_given,
+            runs.PADDED,
             partial(vlm, image_size=32),
-            squared=image_text_runs.qwen_whole,
+            squared=runs.qwen_whole,
             pools=False,
         )
         for name, make in (
