@@ -4,6 +4,7 @@ What is forked is a process like any other: it has a folder, an environment, wor
 and nothing is left of it when it is killed. Only the order of its sets is that of its siblings.
 """
 
+import atexit
 import gc
 import importlib
 import io
@@ -155,6 +156,8 @@ def become(out, errors):
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     weakref.finalize._registry.clear()  # temporary folders that packages made when they were imported are the server's
+    if "wandb" in sys.modules:  # which removes one at exit by itself
+        atexit.unregister(sys.modules["wandb.sdk.data_types._private"].MEDIA_TMP.cleanup)
 
 
 def run(request):

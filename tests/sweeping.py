@@ -100,5 +100,6 @@ def row(done, job):
 
 
 def snapshot(folder):
-    """When each file below a folder was last written."""
-    return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
+    """When each file below a folder was last written, but for locks, which older versions of filelock write anew."""
+    files = [file for file in folder.rglob("*") if file.is_file() and not file.name.endswith(".lock")]
+    return {str(file): file.stat().st_mtime_ns for file in files}

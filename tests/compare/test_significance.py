@@ -55,7 +55,7 @@ def test_lone_runs_are_told_apart_as_by_the_paired_tests_of_two_systems():
         p = p_values(scores, [draws[:, :1], draws[:, 1:]]).min()
         shares = both[..., 0] / 5  # the score is their mean: approximate randomization swaps them image by image
         known = stats.permutation_test(
-            tuple(shares), lambda a, b: np.mean(b - a), permutation_type="samples", n_resamples=2000, rng=draw
+            tuple(shares), lambda a, b: np.mean(b - a), permutation_type="samples", n_resamples=2000, random_state=draw
         )
         assert p == pytest.approx(known.pvalue, abs=0.04)
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from commands import ROOT, SMALL, start
+from sweeping import snapshot
 
 from rococap.runs.folder import RunFolder
 
@@ -24,11 +25,11 @@ def test_a_sweep_that_is_killed_in_its_second_job_ends_as_a_whole_one(place, run
     process.communicate(timeout=60)
     first = RunFolder(place / "multirun" / "killed" / "lora.rank=2")
     assert first.finished and second.state["state"] == "running"
-    before = {file: file.stat().st_mtime_ns for file in first.path.rglob("*") if file.is_file()}
+    before = snapshot(first.path)
 
     done = run(*WORDS, "name=killed", timeout=600)
     assert done.returncode == 0 and "4 jobs, 1 of them finished before" in done.stdout, done.stderr
-    assert {file: file.stat().st_mtime_ns for file in first.path.rglob("*") if file.is_file()} == before
+    assert snapshot(first.path) == before
     assert "epoch 1/5" not in done.stdout.partition("lora.rank=8")[0]  # it went on from its checkpoint
     for rank in (2, 4, 8, 16):
         ended, other = (RunFolder(place / "multirun" / name / f"lora.rank={rank}") for name in ("killed", "whole"))
