@@ -61,13 +61,14 @@ def test_has_its_words(tokenizer):
     assert tokenizer.decode(tokenizer(text)["input_ids"], clean_up_tokenization_spaces=False) == text
 
 
-def test_says_what_is_in_scenes_and_stops(model, tokenizer, scripts):
+def test_says_what_is_in_scenes_and_stops(name, model, tokenizer, scripts):
     from scene_batches import accuracy
 
     shares = accuracy(model, tokenizer, images=100)
     assert shares.pop("ends") == 1
     assert min(shares.values()) > 0.5, shares
-    assert min(shares[fact] for fact in ("ground", "tone", "across", "down", "size")) > 0.85, shares
+    assert min(shares[fact] for fact in ("ground", "tone", "down", "size")) > 0.85, shares
+    assert shares["across"] > {"tiny_blip": 0.9, "tiny_vlm": 0.6}[name], shares
 
 
 def test_a_row_of_captions_is_as_good_as_a_row_each(name, scripts):
