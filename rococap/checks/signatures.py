@@ -91,7 +91,8 @@ def _of_function(module: Module, node: ast.FunctionDef | ast.AsyncFunctionDef, *
     parameters = {
         argument.arg: Parameter(module, argument.annotation, default is None, _is_none(default))
         for argument, default in pairs
-        if not isinstance(default, ast.Call)  # an object: no setting, but for code to give
+        # Settings of our own functions are plain values: an object is for the code that calls them to give.
+        if not (isinstance(default, ast.Call) and module.name.startswith("rococap."))
     }
     return Signature(parameters, open=arguments.kwarg is not None)
 
