@@ -15,7 +15,7 @@ PACKAGE = ROOT / "rococap"
 # know nothing of each other: that is why N datasets and M models cost N + M files.
 LEVELS = (
     {"types"},
-    {"config"},
+    {"config", "processes"},
     {"cli"},
     {"data", "models", "checks"},
     {"metrics"},

@@ -23,6 +23,7 @@ from rococap.checks.launchers import launcher_fault
 from rococap.checks.overrides import axes, parse, sweep_fault, values
 from rococap.cli import with_progress
 from rococap.config import untyped_root
+from rococap.processes.identity import this_process
 from rococap.types import UserError
 
 _GRIDS = {"hydra_plugins.rococap.Grid", "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"}
@@ -82,6 +83,8 @@ def _problems(composer: Composer, line: list[str], multirun: bool, shows: bool) 
     values_of = [_values(override, composer, searches) for override in swept if not faults[str(override.input_line)]]
     asked = [value.value() for axis in values_of for value in axis if value.key_or_group == "trainer.devices"]
     if cfg.hydra.mode == RunMode.MULTIRUN or multirun:
+        if (process := this_process()).count > 1:
+            found.append(Problem("-m", f"one process starts a sweep, and {process.starter} started {process.count}"))
         several = any(devices != 1 for devices in asked or [OmegaConf.select(cfg, "trainer.devices")])
         found += [Problem("trainer.devices", "must be 1 in a sweep: each job has one device")] * several
     return found + unread + list(_sweep(composer, values_of, not searches))

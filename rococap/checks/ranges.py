@@ -51,7 +51,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "trainer.accumulate_grad_batches": _at_least(1),
     "trainer.limit_val_batches": _POSITIVE,
     "trainer.check_val_every_n_epoch": _at_least(1),
-    "trainer.num_nodes": (lambda value: value == 1, "1, since a run trains on one machine"),
+    "trainer.num_nodes": _at_least(1),
 }
 FEATURES = ("auto", "fp16", "fp32", "off")
 

@@ -11,9 +11,12 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from rococap.cli import user_errors
+from rococap.processes import gathering
+from rococap.processes.group import met
+from rococap.processes.identity import this_process
 from rococap.runs.changes import Ingredients, Outdated, differences, outdated, refusal, resolve
 from rococap.runs.folder import RunFolder
-from rococap.runs.locks import hold_run, is_helper, new_folder
+from rococap.runs.locks import hold_run, new_folder
 from rococap.runs.terminal import show_run
 from rococap.types import UserError
 
@@ -26,21 +29,25 @@ class ClaimFolder(Callback):
     """
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if is_helper():
-            logging.disable(logging.INFO)  # the first process says and writes it all
-            with open_dict(config):
-                config.hydra.job_logging = {"root": None}
-            return
         with user_errors():
-            folder = RunFolder(chosen_folder(config, "run"))
-            recipe = recipe_of(config)
-            hold_run(folder.path)
-            if (found := outdated(folder, recipe, Ingredients(config.hydra))) is not None:
-                resolve([found], recipe.on_change)
-            if folder.finished:
-                show_run(folder)
-                sys.exit()
-            claim(folder.path, recipe)
+            process = gathering.arrive(config)
+            if process.helps:
+                logging.disable(logging.INFO)  # the first process says and writes it all
+                with open_dict(config):
+                    config.hydra.job_logging, config.hydra.output_subdir = {"root": None}, None
+                    config.hydra.run.dir = str(gathering.folder_of_helper())
+                return
+            with gathering.helpers_told(config) as tell:
+                folder = RunFolder(chosen_folder(config, "run"))
+                recipe = recipe_of(config)
+                hold_run(folder.path)
+                if (found := outdated(folder, recipe, Ingredients(config.hydra))) is not None:
+                    resolve([found], recipe.on_change)
+                if folder.finished:
+                    show_run(folder)
+                    sys.exit()
+                claim(folder.path, recipe)
+                tell(folder.path)
 
 
 def chosen_folder(config: DictConfig, kind: Literal["run", "sweep"]) -> Path:
@@ -68,7 +75,12 @@ def claim(path: Path, config: DictConfig) -> RunFolder:
         UserError: another process runs there, it holds another recipe or something else, or cannot be written.
     """
     folder = RunFolder(path)
-    if is_helper():
+    process = this_process()
+    if process.count > 1 and met() is None:
+        raise UserError(
+            f"{process.starter} started {process.count} processes for one job of a sweep: each job has one."
+        )
+    if process.helps:
         return folder
     hold_run(path)
     if folder.begun and (found := differences(folder, config)):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 import tempfile
 from pathlib import Path
 
 import filelock
 
+from rococap.processes.identity import this_process
 from rococap.types import UserError
 
 ASIDE = "~"  # in the name of what was set aside; no name of a run or of a job has it
@@ -17,8 +17,8 @@ _locks: dict[Path, filelock.FileLock] = {}  # held until the process ends, howev
 
 
 def is_helper() -> bool:
-    """Whether Lightning started this process as one of several that train a run: the first one has the run's folder."""
-    return int(os.environ.get("LOCAL_RANK", 0)) > 0
+    """Whether this is one of several processes that train a run, and not the first of them, which has its folder."""
+    return this_process().helps
 
 
 def require_writable(folder: Path) -> None:

@@ -10,7 +10,6 @@ from statistics import mode
 
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
@@ -22,6 +21,7 @@ from rococap.loggers.finish import finish
 from rococap.models.audit import audit, audit_table
 from rococap.models.base import Captioner
 from rococap.models.export import export
+from rococap.processes.group import set_up
 from rococap.recipe.parts import build_captioner, build_data, load_best
 from rococap.recipe.recipe import Recipe
 from rococap.runs.changes import conf_folder, write_environment
@@ -33,6 +33,7 @@ from rococap.training.augment import sheet
 from rococap.training.callbacks import Records, checkpoints
 from rococap.training.module import CaptionModule
 from rococap.training.optim import refuse_paged
+from rococap.training.started import Started
 from rococap.training.zero_shot import validate
 
 console = Console(quiet=is_helper())
@@ -53,6 +54,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
     recipe = Recipe.of(cfg)
+    processes = set_up(recipe.device, cfg.trainer.devices)
     reset_peak_memory(recipe.device)
     arithmetic = recipe.precision.lightning(recipe.device)
     optimizer = build(cfg.optimizer, _convert_="all")  # plain values: checkpoints hold them
@@ -86,7 +88,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         precision=arithmetic,
         callbacks=[*build(cfg.callbacks).values(), Records(folder, recipe.monitor, clock), checkpoints(folder)],
         logger=loggers,
-        plugins=[SLURMEnvironment(auto_requeue=False)] if SLURMEnvironment.detect() else [],  # the launcher requeues
+        plugins=[Started(processes.process)],
         default_root_dir=str(folder.path),
         enable_model_summary=False,
         num_sanity_val_steps=0,
@@ -140,7 +142,6 @@ def _quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*`srun` command is available.*")
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged has been shared out
     for advice in (".*module\\(s\\) in eval mode.*", ".*smaller than the logging interval.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message=advice)

@@ -25,6 +25,13 @@ def test_schedule_free_brings_its_schedule(jobs):
     assert chosen == [free, ("AdamW", "linear"), ("AdamW", "linear"), free, ("Adafactor", "linear")]
 
 
+def test_a_sweep_is_started_by_one_process(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="-m: one process starts a sweep, and LOCAL_RANK started 2"):
+        check_command_line(CONF, argv=["-m", *CHOICES, "seed=0,1"])
+
+
 @pytest.mark.parametrize("words", [["trainer.devices=2"], ["trainer.devices=1,2"]])
 def test_a_job_of_a_sweep_has_one_device(words):
     with pytest.raises(UserError, match=r"trainer\.devices: must be 1 in a sweep"):
