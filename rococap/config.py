@@ -22,7 +22,8 @@ class DataConfig:
     root: str | None = MISSING  # where the dataset lies
     fraction: float = MISSING  # of the training split, 0 < fraction <= 1
     subset_seed: int = MISSING  # which nested subsets
-    batch_size: int = MISSING
+    batch_size: int = MISSING  # of each process
+    global_batch_size: int | None = MISSING  # of all processes together; null: as many times batch_size
     workers: int | None = MISSING  # processes that read images; null: as the machine has cores
     val_images: int | None = MISSING  # captioned at each validation, fixed and seeded; null: all
     max_tokens: int = MISSING  # of a training caption, end token included; the rest is cut and counted

@@ -85,7 +85,7 @@ class Processor(Protocol):
 class Batch:
     """Examples on their way into a model."""
 
-    ids: Sequence[str]
+    ids: Sequence[str]  # empty where a process has no image of a batch: its one row stands in, and counts nothing
     input_ids: Tensor  # int64 [batch, tokens]: caption, end token, padding on the right
     attention_mask: Tensor  # int64 [batch, tokens]: 1 on the caption and its end token
     pixel_values: Tensor | None = None  # uint8 [batch, 3, height, width]

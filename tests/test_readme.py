@@ -52,6 +52,13 @@ COMPOSED = [
     "python train.py -m data.root=DIR model=vit_gpt2,blip,smolvlm name=architectures",
     "python train.py experiment=demo sweep=architecture name=three",
 ]
+TOGETHER = [
+    "python train.py data.root=DIR trainer.devices=2 data.global_batch_size=8 name=pair",
+    "torchrun --nproc_per_node=2 train.py data.root=DIR data.global_batch_size=8 name=pair",
+    "torchrun --nnodes=2 --nproc_per_node=4 --rdzv_backend=c10d --rdzv_endpoint=HOST:29400 train.py data.root=DIR "
+    "name=wide",
+    "srun --nodes=2 --ntasks-per-node=4 --gpus-per-node=4 python train.py data.root=DIR name=wide",
+]  # they compose here; see tests/processes/test_started.py for what starts them
 INSTALLS = [
     "pip install -c constraints.txt -e .",
     'pip install -c constraints.txt -e ".[dev]"',
@@ -109,7 +116,7 @@ def demo(place, run):
 
 
 def test_no_command_goes_untested():
-    assert set(commands()) == {DEMO, COMPARE, *SCRIPTS, *SHOWN, *COMPOSED, *INSTALLS, *OTHER}
+    assert set(commands()) == {DEMO, COMPARE, *SCRIPTS, *SHOWN, *COMPOSED, *TOGETHER, *INSTALLS, *OTHER}
 
 
 def test_set_up_is_two_commands_of_one_line():
@@ -152,9 +159,9 @@ def test_what_is_shown(line, run):
     assert done.returncode == 0 and SHOWN[line] in done.stdout
 
 
-@pytest.mark.parametrize("line", [*COMPOSED, DEMO])
+@pytest.mark.parametrize("line", [*COMPOSED, *TOGETHER, DEMO])
 def test_recipes_compose(line, jobs):
-    words = shlex.split(line)[2:]
+    words = shlex.split(line.rpartition(".py ")[2])
     check_command_line(CONF, argv=words)
     assert len(jobs) >= math.prod(1 + word.count(",") for word in words)
     given = dict(word.split("=") for word in words if "=" in word and "," not in word)

@@ -13,7 +13,8 @@ class LengthSampler(Sampler[list[int]]):
 
     Give it to a DataLoader as `sampler` with `batch_size=None`: there Lightning finds `set_epoch`. It cares for
     several processes itself (`use_distributed_sampler=False`): each rank takes its part of the same global batch,
-    so that all do equally many steps, and no index is repeated or dropped.
+    so that all do equally many steps, no index is repeated or dropped, and the order is that of one process. A rank for
+    which the last part has no index left gets `[~i]`: the image `i` stands in, and counts nothing.
 
     Args:
         pool: batches within which captions are sorted by length; an epoch has four pools at least. On 14,405 captions
@@ -33,7 +34,8 @@ class LengthSampler(Sampler[list[int]]):
     ) -> None:
         self.lengths = np.asarray(lengths)
         self.seed, self.shuffle, self.pool, self.rank, self.world = seed, shuffle, pool, rank, world
-        self.sizes = _global_sizes(len(lengths), batch_size * world, world)
+        count, size = len(lengths), batch_size * world
+        self.sizes = [size] * (count // size) + [count % size] * (count % size > 0)
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -47,7 +49,7 @@ class LengthSampler(Sampler[list[int]]):
     def __iter__(self) -> Iterator[list[int]]:
         batches = self._shuffled() if self.shuffle else self._in_order()
         for batch in batches:
-            yield batch[self.rank :: self.world].tolist()
+            yield batch[self.rank :: self.world].tolist() or [~int(batch[0])]
 
     def _in_order(self) -> list[np.ndarray]:
         return np.split(np.arange(len(self.lengths)), np.cumsum(self.sizes)[:-1])
@@ -63,12 +65,3 @@ class LengthSampler(Sampler[list[int]]):
         sizes = random.permutation(self.sizes)
         batches = np.split(order, np.cumsum(sizes)[:-1])
         return [batches[place] for place in random.permutation(len(batches))]
-
-
-def _global_sizes(count: int, size: int, world: int) -> list[int]:
-    """Sizes of the global batches: each but the last is full, and no rank is left without an index."""
-    sizes = [size] * (count // size) + [count % size] * (count % size > 0)
-    if len(sizes) > 1 and sizes[-1] < world:
-        sizes[-2] -= world - sizes[-1]
-        sizes[-1] = world
-    return sizes

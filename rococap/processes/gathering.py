@@ -35,7 +35,7 @@ def arrive(config: DictConfig) -> Process:
             trainer.devices = _resolved(trainer.devices, trainer.accelerator)
         if trainer.num_nodes == 1:
             return process
-        process = _first_of_machine(_number(trainer.devices), trainer.num_nodes)
+        process = _first_of_machine(number_of(trainer.devices), trainer.num_nodes)
     meet(meeting := Meeting.of(process))
     try:
         _as_started(trainer, process)
@@ -61,7 +61,7 @@ def helpers_told(config: DictConfig) -> Iterator[Callable[[Path], None]]:
     """
 
     def tell(folder: Path) -> None:
-        number = _number(config.trainer.devices)
+        number = number_of(config.trainer.devices)
         if met() is None and number > 1:
             listening = listen("127.0.0.1", int(os.environ.get("MASTER_PORT", 0)))
             start_helpers(0, number, number, "127.0.0.1", listening.getsockname()[1])
@@ -82,7 +82,7 @@ def _as_started(trainer: DictConfig, process: Process) -> None:
         if trainer[key] in (1, *_OF_MACHINE):  # nothing was asked for
             with open_dict(trainer):
                 trainer[key] = there
-        elif _number(trainer[key]) != there:
+        elif number_of(trainer[key]) != there:
             raise UserError(
                 f"trainer.{key}={trainer[key]}, but {process.starter} started {process.count} processes on "
                 f"{process.machines} machine{'s' * (process.machines > 1)}. Leave trainer.{key} out, or start as many."
@@ -113,7 +113,7 @@ def _resolved(devices: Any, accelerator: str) -> Any:
     return max(1, torch.cuda.device_count())
 
 
-def _number(devices: Any) -> int:
+def number_of(devices: Any) -> int:
     """How many `trainer.devices` are: a number, or a list that names each."""
     if isinstance(devices, str):
         return int(devices) if devices.isdigit() else len(devices.strip(",").split(","))

@@ -15,6 +15,7 @@ from rococap.metrics.base import Metric
 from rococap.models.base import Captioner
 from rococap.models.loading import Loading
 from rococap.recipe.precision import Arithmetic, Device, Precision, device_type
+from rococap.runs.batches import batch_of_each
 from rococap.runs.folder import RunFolder
 from rococap.runs.monitor import monitored
 from rococap.types import Source
@@ -36,7 +37,7 @@ class Decoding:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What of a dataset is used, and in which batches; see `CaptionData`."""
+    """What of a dataset is used, and in which batches of each process; see `CaptionData`."""
 
     fraction: float
     subset_seed: int
@@ -88,14 +89,15 @@ class Recipe:
             UserError: a part that it names is not there (any more), or cannot be built.
         """
         settings = plain(cfg)
-        data = {key: value for key, value in settings["data"].items() if key not in {"source", "root"}}
+        apart = {"source", "root", "batch_size", "global_batch_size"}
+        data = {key: value for key, value in settings["data"].items() if key not in apart}
         return Recipe(
             name=str(cfg.name),
             seed=cfg.seed,
             accelerator=cfg.trainer.accelerator,
             precision=build(cfg.precision),
             decoding=Decoding(**settings["decoding"]),
-            data=DataSettings(**data),
+            data=DataSettings(**data, batch_size=batch_of_each(cfg)),
             metrics=build_metrics(cfg),
             monitor=monitored(cfg.monitor, cfg.metrics),
             features=cfg.features,

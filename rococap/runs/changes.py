@@ -14,6 +14,7 @@ from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from rococap.config import build
+from rococap.runs.batches import batch_of_all
 from rococap.runs.environment import digests
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import next_aside, set_aside
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 BESIDE = ("name", "on_change", "baselines", "logger", "metrics", "callbacks.progress")
 # What cannot change weights may differ when a run goes on.
 _FREE = (*BESIDE, "data.workers", "decoding.batch_size", "trainer.log_every_n_steps")
+# How many processes share the images of a step: the step is the same.
+_SHARING = ("data.batch_size", "data.global_batch_size", "trainer.devices", "trainer.num_nodes")
 
 
 class Ingredients:
@@ -121,8 +124,8 @@ def differences(folder: RunFolder, recipe: DictConfig) -> list[str]:
 
 
 def weighty(recipe: DictConfig) -> dict[str, Any]:
-    """The resolved settings that can change weights, by their paths."""
-    return settings_without(recipe, _FREE)
+    """The resolved settings that can change weights, by their paths; of batches, how many images all processes take."""
+    return {**settings_without(recipe, (*_FREE, *_SHARING)), "data.batch_size": batch_of_all(recipe)}
 
 
 def settings_without(recipe: DictConfig, places: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from rococap.cli import user_errors
 from rococap.processes import gathering
 from rococap.processes.group import met
 from rococap.processes.identity import this_process
+from rococap.runs.batches import batch_of_each
 from rococap.runs.changes import Ingredients, Outdated, differences, outdated, refusal, resolve
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import hold_run, new_folder
@@ -40,6 +41,7 @@ class ClaimFolder(Callback):
             with gathering.helpers_told(config) as tell:
                 folder = RunFolder(chosen_folder(config, "run"))
                 recipe = recipe_of(config)
+                batch_of_each(recipe)  # how images are shared out is known to be possible
                 hold_run(folder.path)
                 if (found := outdated(folder, recipe, Ingredients(config.hydra))) is not None:
                     resolve([found], recipe.on_change)

@@ -83,13 +83,13 @@ class CaptionModule(pl.LightningModule):
             assert batch.pixel_values is not None
             batch = replace(batch, pixel_values=self.augment(batch.pixel_values))
         features = features_of(self.captioner, batch)
-        if self._watches(features):
+        if batch.ids and self._watches(features):
             self.first_features = features = features.detach().requires_grad_()
-        loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
+        loss, tokens = self._loss(batch, features)
         self.step_tokens = self.step_tokens.to(tokens.device) + tokens
-        mean = loss.detach() / tokens
+        mean = loss.detach() / tokens.clamp(min=1)
         self.train_loss.update(mean, tokens)
-        self.log("train/loss_step", mean, batch_size=len(batch.ids))
+        self.log("train/loss_step", mean, batch_size=len(batch.input_ids))
         # The run folder's records tell the loggers of an epoch: before its checkpoint, not after it.
         self.log(
             "train/loss",
@@ -98,7 +98,7 @@ class CaptionModule(pl.LightningModule):
             logger=False,
             on_step=False,
             on_epoch=True,
-            batch_size=len(batch.ids),
+            batch_size=len(batch.input_ids),
         )
         scaled: Tensor = loss / _NOMINAL_TOKENS
         return scaled
@@ -120,6 +120,11 @@ class CaptionModule(pl.LightningModule):
         torch._foreach_mul_(gradients, factor)
         self.step_tokens.zero_()
 
+    def _loss(self, batch: Batch, features: Tensor) -> tuple[Tensor, Tensor]:
+        """As the captioner's `forward`; of an image that stands in, see `Batch`, nothing counts."""
+        loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
+        return (loss, tokens) if batch.ids else (loss * 0, tokens * 0)
+
     def _watches(self, features: Tensor) -> bool:
         """Whether to ask once if the loss hangs on the features; a compiled loss would be compiled twice for that."""
         first = not self.gradients_seen and self.first_features is None
@@ -127,10 +132,10 @@ class CaptionModule(pl.LightningModule):
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         features = features_of(self.captioner, batch)
-        loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
-        self.val_loss.update(loss / tokens, tokens)
-        self.log("val/loss", self.val_loss, prog_bar=True, logger=False, batch_size=len(batch.ids))
-        if self.scorer is not None:
+        loss, tokens = self._loss(batch, features)
+        self.val_loss.update(loss / tokens.clamp(min=1), tokens)
+        self.log("val/loss", self.val_loss, prog_bar=True, logger=False, batch_size=len(batch.input_ids))
+        if self.scorer is not None and batch.ids:
             self.captions.update(zip(batch.ids, self.captioner.generate(features, **self.decoding), strict=True))
 
     def on_validation_epoch_end(self) -> None:

@@ -18,6 +18,13 @@ FACTOR = "_NOMINAL_TOKENS * self.trainer.accumulate_grad_batches * self.trainer.
 MODELS = [
     M("labels not shifted", VIT, SHIFTED, "input_ids=input_ids,", "models/test_vit_gpt2.py"),
     M(
+        "an image that stands in counts",
+        MODULE,
+        "(loss, tokens) if batch.ids else (loss * 0, tokens * 0)",
+        "(loss, tokens)",
+        "training/test_processes.py",
+    ),
+    M(
         "labels shifted twice",
         VIT,
         SHIFTED,
@@ -146,8 +153,8 @@ MODELS = [
     M(
         "validation counts batches the same",
         MODULE,
-        "self.val_loss.update(loss / tokens, tokens)",
-        "self.val_loss.update(loss / tokens)",
+        "self.val_loss.update(loss / tokens.clamp(min=1), tokens)",
+        "self.val_loss.update(loss / tokens.clamp(min=1))",
         "training/test_module.py",
     ),
     M(

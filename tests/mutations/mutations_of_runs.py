@@ -61,6 +61,13 @@ RUNS = [
         "runs/test_claims.py",
     ),
     M(
+        "other images a step go on",
+        CHANGES,
+        ', "data.batch_size": batch_of_all(recipe)}',
+        "}",
+        "runs/test_claims.py",
+    ),
+    M(
         "the worst epoch is the best",
         "rococap/runs/monitor.py",
         'return -1 if monitor.endswith("loss") else 1',

@@ -6,7 +6,8 @@ import pytest
 from commands import held
 from omegaconf import OmegaConf
 
-from rococap.runs.changes import Outdated, outdated, resolve, write_environment
+from rococap.runs.batches import batch_of_each
+from rococap.runs.changes import Outdated, differences, outdated, resolve, write_environment
 from rococap.runs.claims import claim
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import is_held
@@ -18,7 +19,8 @@ RECIPE = {
     "lora": {"rank": 16},
     "metrics": {"bleu": {"n": 4}},
     "logger": {},
-    "data": {"workers": None, "fraction": 0.1},
+    "data": {"workers": None, "fraction": 0.1, "batch_size": 8, "global_batch_size": None},
+    "trainer": {"devices": 1, "num_nodes": 1},
 }
 
 
@@ -52,6 +54,26 @@ def test_what_cannot_change_weights_may_differ_and_is_kept_while_something_is_le
     assert claim(tmp_path / "run", recipe(name="b", **free)).config == recipe(name="b", **free)
     folder.note(state="finished")
     assert claim(tmp_path / "run", recipe(name="c")).config == recipe(name="b", **free)
+
+
+@pytest.mark.parametrize(
+    ("shared", "fault"),
+    [
+        ({"trainer__devices": 2, "data__batch_size": 4}, None),
+        ({"trainer__devices": [0, 1], "trainer__num_nodes": 2, "data__global_batch_size": 8}, None),
+        ({"trainer__devices": 2}, "data.batch_size was 8, is 16"),
+        ({"data__global_batch_size": 24}, "data.batch_size was 8, is 24"),
+    ],
+)
+def test_how_many_processes_share_a_step_may_differ_but_not_its_images(tmp_path, shared, fault):
+    claim(tmp_path / "run", recipe())
+    assert differences(RunFolder(tmp_path / "run"), recipe(**shared)) == ([fault] if fault else [])
+
+
+def test_images_that_cannot_be_shared_out_evenly_are_refused():
+    assert batch_of_each(recipe(data__global_batch_size=8, trainer__devices=4)) == 2
+    with pytest.raises(UserError, match=r"data\.global_batch_size=8 cannot be shared out evenly among 3 processes"):
+        batch_of_each(recipe(data__global_batch_size=8, trainer__devices=3))
 
 
 def test_a_folder_that_another_process_holds_is_refused_until_it_is_killed(tmp_path):

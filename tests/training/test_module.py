@@ -64,12 +64,12 @@ def adapted():
     return captioner
 
 
-def step(batch_size, accumulate, **settings):
+def step(batch_size, accumulate, images=8, **settings):
     """What one step of plain gradient descent with rate 1 took from each parameter: the gradient."""
     captioner = adapted()
     before = {name: value.clone() for name, value in captioner.trainable_state().items()}
     data = fit(
-        captioner, 8, batch_size, lambda groups: torch.optim.SGD(groups, lr=1.0),
+        captioner, images, batch_size, lambda groups: torch.optim.SGD(groups, lr=1.0),
         max_epochs=1, accumulate_grad_batches=accumulate, **settings,
     )  # fmt: skip
     return {name: before[name] - value for name, value in captioner.trainable_state().items()}, data
