@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,13 @@ def user_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def add_trust(parser: ArgumentParser) -> None:
+    """The option of commands that open a run's folder."""
+    parser.add_argument(
+        "--trust", action="store_true", help="build whatever the folder's config.yaml names, as if you had written it"
+    )
 
 
 def guarded(task: Callable[[DictConfig], float]) -> Callable[[DictConfig], float]:

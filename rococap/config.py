@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from rococap.types import UserError
 
@@ -70,22 +70,49 @@ _ROOT = "run_config"  # as conf/train.yaml names it
 
 
 def build(node: Any, **arguments: Any) -> Any:
-    """Instantiate a `_target_` node; a UserError of its target comes out as itself, not wrapped by Hydra.
+    """Make what `_target_` nodes name, at every depth; their other settings are its arguments, as plain values.
+
+    Hydra finds each target, and refuses those on its block list. It does not see the arguments: it would resolve text
+    a second time, so that a folder called `${x}` becomes something else.
+
+    Args:
+        node: a config, resolved here and once; or plain values, taken as they are.
+        arguments: more of them for the outermost target, or in place of those it has.
 
     Raises:
         UserError: of the target, or because there is no such target: a run of another version may name one.
     """
+    plain = OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+    return _built({**plain, **arguments} if isinstance(plain, dict) else plain)
+
+
+def _built(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_built(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    recursive = value.get("_recursive_", True)
+    settings = {key: each for key, each in value.items() if key not in {"_recursive_", "_convert_"}}
+    inside = {key: _built(each) if recursive else each for key, each in settings.items()}
+    if "_target_" not in inside:
+        return inside
+    target = _located(inside.pop("_target_"))
+    positional, is_partial = inside.pop("_args_", []), inside.pop("_partial_", False)
+    return functools.partial(target, *positional, **inside) if is_partial else target(*positional, **inside)
+
+
+def _located(name: Any) -> Callable[..., Any]:
     try:
-        return instantiate(node, **arguments)
+        found = instantiate({"_target_": name, "_partial_": True})
     except InstantiationException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        if missing := re.match(r"Error locating target '([^']+)'", str(error)):
+        if str(error).startswith("Error locating target"):
             raise UserError(
-                f"{missing[1]} is not there: the recipe is of another version of rococap, or names a package that this "
+                f"{name} is not there: the recipe is of another version of rococap, or names a package that this "
                 "Python lacks.\nOpen it with that version, or train anew under another name."
             ) from error
-        raise
+        raise UserError(f"{name} cannot be built: {' '.join(str(error).split())[:300]}") from error
+    called: Callable[..., Any] = found.func
+    return called
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from rococap.cli import user_errors
+from rococap.cli import add_trust, user_errors
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 SETTING = re.compile(r"[+~]{0,2}[a-z_]+(\.[a-z_]+)*=.*")
@@ -27,6 +27,7 @@ def main() -> None:
     source.add_argument("--run", type=Path, metavar="DIR", help="a run's folder, such as multirun/NAME")
     source.add_argument("--model", metavar="NAME", help="one of conf/model")
     parser.add_argument("words", nargs="+", metavar="IMAGE", help="image files; with --model also settings of train.py")
+    add_trust(parser)
     arguments = parser.parse_intermixed_args()
     settings = [word for word in arguments.words if arguments.model and SETTING.fullmatch(word)]
     images = [Path(word) for word in arguments.words if word not in settings]
@@ -36,7 +37,7 @@ def main() -> None:
     if arguments.run:
         from rococap.evaluation.evaluate import caption_images
 
-        captions = caption_images(arguments.run, images)
+        captions = caption_images(arguments.run, images, trusted=arguments.trust)
     else:
         from rococap.evaluation.untrained import caption_untrained
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rococap.cli import user_errors
+from rococap.cli import add_trust, user_errors
 
 
 @user_errors()
@@ -15,7 +15,9 @@ def main() -> None:
     """Prints what differed and what came out; writes compare.html, compare.csv and compare.md into the first folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("places", nargs="+", type=Path, metavar="DIR", help="a run's or a sweep's folder")
-    places: list[Path] = parser.parse_args().places
+    add_trust(parser)
+    arguments = parser.parse_args()
+    places: list[Path] = arguments.places
     console = Console()
 
     from rococap.compare.comparison import compare
@@ -25,7 +27,7 @@ def main() -> None:
     from rococap.report.compare import compare_page
 
     with console.status("reading runs"):
-        comparison = compare(places)
+        comparison = compare(places, trusted=arguments.trust)
     for table in terminal_tables(comparison, console):
         console.print(table)
     curves = [described(growth) for growth in growths(comparison, comparison.metrics[0])]

@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from rococap.cli import user_errors
+from rococap.cli import add_trust, user_errors
 from rococap.types import SPLITS
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
@@ -30,6 +30,7 @@ def main() -> None:
     source.add_argument("--run", type=Path, metavar="DIR", help="a run's folder, such as multirun/NAME")
     source.add_argument("--model", metavar="NAME", help="one of conf/model")
     parser.add_argument("--split", choices=SPLITS, default="test")
+    add_trust(parser)
     parser.add_argument("settings", nargs="*", metavar="setting=value", help="of train.py, with --model")
     arguments = parser.parse_intermixed_args()
     if arguments.run and arguments.settings:
@@ -44,7 +45,8 @@ def main() -> None:
     from rococap.runs.folder import RunFolder
     from rococap.runs.terminal import show_scores, show_warnings
 
-    rows = evaluate(folder, arguments.split, report)
+    # A model's run is made of what was just typed.
+    rows = evaluate(folder, arguments.split, report, trusted=arguments.trust or bool(arguments.model))
     if rows:
         show_scores(rows)
     show_warnings(RunFolder(folder))

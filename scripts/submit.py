@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rococap.cli import user_errors
+from rococap.cli import add_trust, user_errors
 from rococap.evaluation.other_formats import load
 from rococap.evaluation.submission import in_order, official_ids, write_submission
-from rococap.types import SPLITS, Split, UserError
+from rococap.types import SPLITS, UserError
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -23,6 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--split", choices=SPLITS, default="test")
     parser.add_argument("--ids", type=Path, metavar="FILE", help="the official list; a run's dataset where left out")
     parser.add_argument("--out", type=Path, default=Path("submission.zip"))
+    add_trust(parser)
     arguments = parser.parse_args()
     if (arguments.run is None) == (arguments.predictions is None):
         parser.error("give --run DIR, or a file of captions")
@@ -35,7 +36,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Read, order, check and write."""
     arguments = parse_arguments()
-    ids = official_ids(arguments.ids) if arguments.ids else ids_of_run(arguments.run, arguments.split)
+    ids = official_ids(arguments.ids) if arguments.ids else ids_of_run(arguments)
     file = arguments.predictions or arguments.run / "predictions" / f"{arguments.split}.jsonl"
     if arguments.run and not file.is_file():
         raise UserError(
@@ -47,12 +48,15 @@ def main() -> None:
     print(f"{arguments.out}: {len(captions):,} captions" + (f", {empty:,} of them empty" if empty else ""))
 
 
-def ids_of_run(run: Path, split: Split) -> list[str]:
+def ids_of_run(arguments: argparse.Namespace) -> list[str]:
     """The ids of a split of the run's dataset, in the dataset's order."""
     from rococap.recipe.recipe import Recipe
     from rococap.runs.folder import RunFolder
 
-    return [example.id for example in Recipe.of_run(RunFolder(run)).source.examples(split)]
+    return [
+        example.id
+        for example in Recipe.of_run(RunFolder(arguments.run, arguments.trust)).source.examples(arguments.split)
+    ]
 
 
 if __name__ == "__main__":

@@ -45,13 +45,17 @@ class Comparison:
     notes: Sequence[str]  # what a reader should know of the runs
 
 
-def compare(places: Sequence[Path]) -> Comparison:
+def compare(places: Sequence[Path], *, trusted: bool = False) -> Comparison:
     """Compare all runs in some folders by their test scores.
 
+    Args:
+        trusted: see `RunFolder`.
+
     Raises:
-        UserError: there are not two runs to compare, or their scores were not made in the same way.
+        UserError: there are not two runs to compare, or their scores were not made in the same way, or one names what
+            only a trusted folder may.
     """
-    runs = find_runs(places)
+    runs = find_runs(places, trusted=trusted)
     samples, left_out = gather(runs)
     fit = [run for run in runs if run.label not in left_out]
     if len(fit) < 2:

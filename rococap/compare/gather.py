@@ -67,7 +67,7 @@ def _metrics(runs: Iterable[Run]) -> dict[str, Metric]:
     """All metrics that the runs' recipes name, by key."""
     found: dict[str, Metric] = {}
     for run in runs:
-        found = {**build_metrics(run.folder.config), **found}
+        found = {**build_metrics(run.folder.recipe), **found}
     return found
 
 

@@ -73,7 +73,7 @@ class Setting:
         return {name: sum(c[name] for c in costs) / len(costs) for name in COSTS if all(name in c for c in costs)}
 
 
-def find_runs(places: Sequence[Path]) -> list[Run]:
+def find_runs(places: Sequence[Path], *, trusted: bool = False) -> list[Run]:
     """The runs in folders, and in folders in them, each once.
 
     Raises:
@@ -87,7 +87,7 @@ def find_runs(places: Sequence[Path]) -> list[Run]:
             raise UserError(f"{place} {what}. Give folders of runs or sweeps, such as multirun/NAME.")
         folders += [folder for folder in found if folder not in folders]
     above = Path(os.path.commonpath([folder.parent for folder in folders]))
-    return [_read(folder, folder.relative_to(above).as_posix()) for folder in folders]
+    return [_read(RunFolder(folder, trusted), folder.relative_to(above).as_posix()) for folder in folders]
 
 
 def axes(runs: Sequence[Run]) -> list[str]:
@@ -152,9 +152,8 @@ def _folders(place: Path) -> Iterator[Path]:
         inside[:] = [name for name in inside if not name.startswith(".") and ASIDE not in name]
 
 
-def _read(path: Path, label: str) -> Run:
-    folder = RunFolder(path)
-    file = path / "environment.json"
+def _read(folder: RunFolder, label: str) -> Run:
+    file = folder.path / "environment.json"
     return Run(
         label,
         folder,

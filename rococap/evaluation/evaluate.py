@@ -37,16 +37,17 @@ log = logging.getLogger(__name__)
 Report = Callable[[RunFolder, Split, Sequence[Example], Captioner], Mapping[str, Path]]
 
 
-def evaluate(run: Path, split: Split, report: Report | None = None) -> list[Row]:
+def evaluate(run: Path, split: Split, report: Report | None = None, *, trusted: bool = False) -> list[Row]:
     """Caption a split anew with a run's best checkpoint, by the run's own recipe, and score it.
 
     Args:
         report: draws its pages; handed in, since pages stand above this.
+        trusted: see `RunFolder`.
 
     Raises:
-        UserError: the folder is no run's, or has no checkpoint yet, or another process runs there.
+        UserError: the folder is no run's, or not trusted, or has no checkpoint yet, or another process runs there.
     """
-    folder = RunFolder(run)
+    folder = RunFolder(run, trusted)
     recipe = Recipe.of_run(folder)
     hold_run(run)  # both would write run.json
     captioner = best_captioner(folder, recipe)
@@ -58,13 +59,15 @@ def evaluate(run: Path, split: Split, report: Report | None = None) -> list[Row]
     return rows
 
 
-def caption_images(run: Path, images: Sequence[Path]) -> Iterator[tuple[Path, str | UnreadableImage]]:
+def caption_images(
+    run: Path, images: Sequence[Path], *, trusted: bool = False
+) -> Iterator[tuple[Path, str | UnreadableImage]]:
     """Each image file with its caption by the run's best checkpoint, or with what is wrong with it.
 
     Raises:
-        UserError: the folder is no run's, or has no checkpoint yet.
+        UserError: the folder is no run's, or not trusted (see `RunFolder`), or has no checkpoint yet.
     """
-    folder = RunFolder(run)
+    folder = RunFolder(run, trusted)
     recipe = Recipe.of_run(folder)
     return caption_files(best_captioner(folder, recipe), recipe, images)
 

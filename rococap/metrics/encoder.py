@@ -28,9 +28,13 @@ class TextEncoder:
         """Load from a directory in transformers' format. Raises UserError where it is none, or has too few layers."""
         try:
             with _quiet():
-                self.tokenizer = AutoTokenizer.from_pretrained(folder)
+                self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
                 self.network, info = AutoModel.from_pretrained(
-                    folder, num_hidden_layers=layer, dtype=torch.float32, output_loading_info=True
+                    folder,
+                    num_hidden_layers=layer,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                    trust_remote_code=False,
                 )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:300]

@@ -34,6 +34,10 @@ READERS = {
     "llava_mistral": "llava_med",
 }
 
+# A checkpoint may bring Python of its own, and transformers would ask at the terminal whether to run it: it is not run.
+# Of its weights, those that are pickled are read as tensors and plain values only.
+OWN_CODE_ONLY = {"trust_remote_code": False}
+
 if "TRANSFORMERS_VERBOSITY" not in os.environ:  # its warnings speak of choices that are made, and tested, here
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
@@ -58,7 +62,8 @@ def load(
     """
     require_shards(path)
     with answers(path), nullcontext() if loading.weights == "none" else given_back():
-        model, info = auto.from_pretrained(path, output_loading_info=True, **loading.arguments(keep), **arguments)
+        given = {**OWN_CODE_ONLY, **loading.arguments(keep), **arguments}
+        model, info = auto.from_pretrained(path, output_loading_info=True, **given)
     finish_loading(model, loading)
     missing = frozenset(info["missing_keys"])
     rounded = [name for name in missing if type(_owner(model, name)).__name__ in {"Linear4bit", "Linear8bitLt"}]
@@ -84,7 +89,7 @@ def require_shards(path: str) -> None:
 def load_tokenizer(path: str, *, ends: bool = True) -> PreTrainedTokenizerBase:
     """The checkpoint's tokenizer; `ends`: it must know an end token."""
     with answers(path):
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, **OWN_CODE_ONLY)
     if ends and tokenizer.eos_token_id is None:
         raise UserError(f"{path}: its tokenizer has no end token, so no caption could end.")
     return tokenizer
@@ -121,7 +126,7 @@ def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path
             f"Take another checkpoint, or another model: {remedy}."
         )
     with answers(path):
-        config: PretrainedConfig = AutoConfig.from_pretrained(path)
+        config: PretrainedConfig = AutoConfig.from_pretrained(path, **OWN_CODE_ONLY)
     return config
 
 

@@ -104,15 +104,15 @@ class Recipe:
             baselines=cfg.baselines,
             augment=build(cfg.augment),
             build_network=lambda loading: build(cfg.model, _partial_=True)(loading=loading),
-            adapt=build(cfg.lora, _convert_="all"),
+            adapt=build(cfg.lora),
             build_source=lambda: build(cfg.data.source),
             settings=settings,
         )
 
     @staticmethod
     def of_run(folder: RunFolder) -> Recipe:
-        """That of a run; raises UserError as `of`, and where the folder is no run's."""
-        return Recipe.of(folder.config)
+        """That of a run; raises UserError as `of`, and where the folder is no run's, or not trusted."""
+        return Recipe.of(folder.recipe)
 
     @cached_property
     def source(self) -> Source:
@@ -138,7 +138,7 @@ class Recipe:
 
 def build_metrics(cfg: DictConfig) -> dict[str, Metric]:
     """The metrics that a config names, by the names that they have there."""
-    metrics: dict[str, Metric] = build(cfg.metrics, _convert_="all")
+    metrics: dict[str, Metric] = build(cfg.metrics)
     return metrics
 
 

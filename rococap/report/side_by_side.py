@@ -67,7 +67,7 @@ def _grouped(captions: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 def _images(run: Run) -> tuple[dict[str, LazyImage], str]:
     """The split's images by id, or none and why."""
     try:
-        examples: Sequence[Any] = build(run.folder.config.data.source).examples(SPLIT)
+        examples: Sequence[Any] = build(run.folder.recipe.data.source).examples(SPLIT)
     except (UserError, OSError) as error:
         return {}, f"Without pictures: {str(error).splitlines()[0]}"
     return {example.id: example.image for example in examples}, ""

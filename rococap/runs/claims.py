@@ -76,7 +76,7 @@ def claim(path: Path, config: DictConfig) -> RunFolder:
     Raises:
         UserError: another process runs there, it holds another recipe or something else, or cannot be written.
     """
-    folder = RunFolder(path)
+    folder = RunFolder(path, trusted=True)  # what it is gone on with is this command's
     process = this_process()
     if process.count > 1 and met() is None:
         raise UserError(

@@ -6,33 +6,48 @@ import csv
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from rococap.data.kept.files import write_whole
 from rococap.runs.locks import is_held, is_helper
 from rococap.runs.monitor import sign
+from rococap.runs.recipe_file import read_recipe_file, write_recipe_file
 from rococap.runs.results import write_table
+from rococap.runs.trust import place_inside, require_inside, require_trusted
 from rococap.types import UserError
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """One run's folder; see the README for what it holds."""
+    """One run's folder; see the README for what it holds.
+
+    Attributes:
+        trusted: whether the user vouches for what it names: it is the user's own command that goes on there, or --trust
+            was said.
+    """
 
     path: Path
+    trusted: bool = field(default=False, compare=False)
 
     @property
     def config(self) -> DictConfig:
-        """The resolved recipe, as the run last went on with it."""
+        """The resolved recipe, as the run last went on with it; to be looked at, not to be built from."""
         file = self.path / "config.yaml"
         if not file.is_file():
             raise UserError(f"{self.path} is no run's folder (it has no config.yaml).")
-        config = OmegaConf.load(file)
-        assert isinstance(config, DictConfig)
+        return read_recipe_file(file)
+
+    @property
+    def recipe(self) -> DictConfig:
+        """`config`, to be built from. Raises UserError where it names what only a trusted folder may."""
+        config = self.config
+        if not self.trusted:
+            require_trusted(config, self.path)
+            require_inside(self.path)
         return config
 
     @property
@@ -77,8 +92,7 @@ class RunFolder:
 
     def write_recipe(self, config: DictConfig) -> None:
         """Write config.yaml, resolved."""
-        resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
-        write_whole(self.path / "config.yaml", OmegaConf.to_yaml(resolved))
+        write_recipe_file(self.path / "config.yaml", config)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a file whole or not at all; of several processes that train a run the first one writes."""
@@ -113,9 +127,10 @@ class RunFolder:
     def best_checkpoint(self) -> Path:
         """The checkpoint that is evaluated; raises UserError if the run has none."""
         name: str | None = self.state.get("best_checkpoint")
-        if name is None or not (self.path / name).is_file():
+        file = None if name is None else place_inside(self.path, name)
+        if file is None or not file.is_file():
             raise UserError(f"{self.path} has no checkpoint yet: let the run finish an epoch first.")
-        return self.path / name
+        return file
 
     def metrics(self) -> list[dict[str, str]]:
         """The rows of metrics.csv, one an epoch."""

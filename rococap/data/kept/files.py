@@ -28,7 +28,8 @@ def whole_file(path: Path, remedy: str = _REMEDY) -> Iterator[BinaryIO]:
     """
     part = path.with_name(f"{path.name}.tmp")
     try:
-        with part.open("wb") as file:
+        part.unlink(missing_ok=True)
+        with part.open("xb") as file:  # never through a link of that name, which would write where it points
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -70,3 +70,11 @@ def test_it_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     monkeypatch.setattr("pathlib.Path.replace", lambda path, target: done.append("name") or replace(path, target))
     write_whole(tmp_path / "file", "content")
     assert done == ["sync", "name", "sync"]
+
+
+def test_what_stands_in_the_way_is_not_written_through(tmp_path):
+    """A link of the name that is written first: what it points to stays as it was."""
+    (tmp_path / "precious").write_text("years of work")
+    (tmp_path / "a.json.tmp").symlink_to("precious")
+    write_whole(tmp_path / "a.json", "new")
+    assert ((tmp_path / "precious").read_text(), (tmp_path / "a.json").read_text()) == ("years of work", "new")
