@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import torch
@@ -80,19 +80,27 @@ class CaptionData(LightningDataModule):
             self._datasets[split] = CaptionDataset(images, tokens, self.processor.pad_token_id)
         return self._datasets[split]
 
-    def loader(self, split: Split, batch_size: int, *, shuffle: bool = False) -> DataLoader[Batch]:
-        """Batches of a whole split, in the order of `examples(split)` unless shuffled."""
-        return self._loader(split, batch_size, shuffle, 0, 1)
+    def loader(
+        self, split: Split, batch_size: int, *, shuffle: bool = False, only: Sequence[int] | None = None
+    ) -> DataLoader[Batch]:
+        """Batches of a whole split, in the order of `examples(split)` unless shuffled; or some of them, by number."""
+        sampler = self._sampler(split, batch_size, shuffle, 0, 1)
+        if only is None:
+            return self._loader(split, sampler)
+        batches = list(sampler)
+        return self._loader(split, [batches[number] for number in only])
 
-    def _loader(self, split: Split, batch_size: int, shuffle: bool, rank: int, world: int) -> DataLoader[Batch]:
-        dataset = self.dataset(split)
-        lengths = [len(row) for row in dataset.tokens]
+    def _sampler(self, split: Split, batch_size: int, shuffle: bool, rank: int, world: int) -> LengthSampler:
+        lengths = [len(row) for row in self.dataset(split).tokens]
+        return LengthSampler(
+            lengths, batch_size, self.seed, shuffle=shuffle, pool=self.length_pool, rank=rank, world=world
+        )
+
+    def _loader(self, split: Split, sampler: Iterable[list[int]]) -> DataLoader[Batch]:
         return DataLoader(
-            dataset,
+            self.dataset(split),
             batch_size=None,
-            sampler=LengthSampler(
-                lengths, batch_size, self.seed, shuffle=shuffle, pool=self.length_pool, rank=rank, world=world
-            ),
+            sampler=sampler,
             num_workers=self.workers,
             persistent_workers=self.workers > 0,
             pin_memory=torch.cuda.is_available(),
@@ -102,10 +110,10 @@ class CaptionData(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("train", self.batch_size, True, *self._part())
+        return self._loader("train", self._sampler("train", self.batch_size, True, *self._part()))
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("valid", self.batch_size, False, *self._part())
+        return self._loader("valid", self._sampler("valid", self.batch_size, False, *self._part()))
 
     def _part(self) -> tuple[int, int]:
         """Rank and number of the processes that train."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -9,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from rich.progress import track
 
 from rococap.data.image import FileImage, UnreadableImage, read
+from rococap.data.kept import keys
 from rococap.evaluation.baselines import baseline_rows
+from rococap.evaluation.shared_captions import Parts, shared_captions
 from rococap.evaluation.split_scores import score_predictions
 from rococap.evaluation.sufficient_statistics import keep
 from rococap.metrics.base import Metric
@@ -22,8 +24,9 @@ from rococap.models.base import Captioner
 from rococap.recipe.captioning import captioning, encoding
 from rococap.recipe.parts import best_captioner, build_data
 from rococap.recipe.recipe import Recipe
+from rococap.runs.environment import code_digest
 from rococap.runs.folder import RunFolder
-from rococap.runs.locks import hold_run
+from rococap.runs.locks import hold_run, is_helper
 from rococap.runs.predictions import PredictionWriter, read_predictions
 from rococap.runs.results import FILE, Row, read_results, write_per_sample, write_results
 from rococap.types import Example, Prediction, Scorer, Split
@@ -87,16 +90,27 @@ def caption_files(
 
 
 def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> None:
-    """Write `predictions/<split>.jsonl`, batch by batch."""
-    encode, caption = encoding(captioner, recipe), captioning(captioner, recipe)
-    examples = {example.id: example for example in data.examples(split)}
-    loader = data.loader(split, recipe.decoding.batch_size)
-    with PredictionWriter(folder.path / "predictions" / f"{split}.jsonl") as file:
-        for batch in track(loader, description=f"Captioning {split} ({len(examples):,} images)", total=len(loader)):
-            features = encode(batch.pixel_values) if batch.features is None else batch.features
-            for identity, text in zip(batch.ids, caption(features), strict=True):
-                e = examples[identity]
-                file.write(Prediction(e.id, text, e.captions, e.concepts, e.attribution))
+    """Write `predictions/<split>.jsonl`; the processes of a run share out the work, and the first one writes."""
+    file, examples = folder.path / "predictions" / f"{split}.jsonl", data.examples(split)
+    file.parent.mkdir(exist_ok=True)
+    parts = Parts(file.with_suffix(""), _captions_key(captioner, data, folder, recipe))
+    title = f"Captioning {split} ({len(examples):,} images)"
+    captions = shared_captions(captioner, data, split, recipe, parts, title)
+    if is_helper():
+        return
+    with PredictionWriter(file) as writer:
+        for e in examples:
+            writer.write(Prediction(e.id, captions[e.id], e.captions, e.concepts, e.attribution))
+    parts.remove()
+
+
+def _captions_key(captioner: Captioner, data: CaptionData, folder: RunFolder, recipe: Recipe) -> str:
+    with folder.best_checkpoint().open("rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    names = ("seed", "model", "lora", "precision", "features", "decoding")
+    settings = {name: recipe.settings[name] for name in names}
+    key = keys.Parts(data.fingerprint, weights, settings, recipe.arithmetic, recipe.device, code_digest())
+    return key.digest()
 
 
 def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> list[Row]:

@@ -58,7 +58,13 @@ def digests(conf: Path) -> dict[str, str]:
 
     Read once: code that is changed while a process runs is not the code that it runs.
     """
-    return {"code": _digest(Path(__file__).parents[1], "*.py"), "conf": _digest(conf, "*.yaml")}
+    return {"code": code_digest(), "conf": _digest(conf, "*.yaml")}
+
+
+@cache
+def code_digest() -> str:
+    """Of this package."""
+    return _digest(Path(__file__).parents[1], "*.py")
 
 
 def reset_peak_memory(device: str) -> None:

@@ -100,14 +100,15 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
             trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
         else:
             validate(trainer, module, data, folder, recipe.monitor, clock)
-    if is_helper():
-        sys.exit()  # captions and scores are the first process's
+    processes.wait()  # run.json names the best
     load_best(captioner, folder)
-    if captioner.trains:
+    if captioner.trains and not is_helper():
         export(captioner, folder.path)
     examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
     with clock.part("captioning"):
         evaluate.caption_split(captioner, data, "test", folder, recipe)
+    if is_helper():
+        sys.exit()  # scores are the first process's
     with clock.part("scoring"):
         rows = evaluate.score_split(captioner, data, "test", folder, recipe)
     folder.note_peak(peak_memory(recipe.device))

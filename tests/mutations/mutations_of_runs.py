@@ -68,6 +68,20 @@ RUNS = [
         "runs/test_claims.py",
     ),
     M(
+        "captions of other weights are kept",
+        "rococap/evaluation/shared_captions.py",
+        "                if of == self.of:\n                    yield from captions.items()",
+        "                yield from captions.items()",
+        "evaluation/test_shared_captions.py",
+    ),
+    M(
+        "every process captions all",
+        "rococap/evaluation/shared_captions.py",
+        "left[processes.rank :: processes.count]",
+        "left",
+        "training/test_run.py -ktwo_processes",
+    ),
+    M(
         "the worst epoch is the best",
         "rococap/runs/monitor.py",
         'return -1 if monitor.endswith("loss") else 1',

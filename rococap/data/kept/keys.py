@@ -17,7 +17,7 @@ from PIL import Image
 from rococap.types import Processor
 
 # Raised where the program makes something else of the same fields; what was kept before is then left aside.
-FORMATS = {"Images": 1, "Features": 2, "Looks": 1, "Copies": 1, "Captions": 3, "Scores": 1}
+FORMATS = {"Images": 1, "Features": 2, "Looks": 1, "Copies": 1, "Captions": 3, "Scores": 1, "Parts": 1}
 _SHOWN = 16  # hex digits that name a folder
 
 
@@ -140,6 +140,27 @@ class Captions(OfDataset):
     model: Mapping[str, Any]
     arithmetic: str
     device: str
+
+
+@dataclass(frozen=True)
+class Parts(Key):
+    """A split's captions by a run, in the making.
+
+    Attributes:
+        dataset: its fingerprint.
+        weights: digest of the checkpoint.
+        settings: those of the recipe that the network and its captions hang on.
+        arithmetic: fp32, fp16 or bf16.
+        device: cpu, cuda or mps.
+        code: digest of the package.
+    """
+
+    dataset: str
+    weights: str
+    settings: Mapping[str, Any]
+    arithmetic: str
+    device: str
+    code: str
 
 
 @dataclass(frozen=True)
