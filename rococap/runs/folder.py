@@ -64,7 +64,10 @@ class RunFolder:
     def status(self) -> str:
         """not started, running, finished, failed, interrupted; killed, where run.json says running and nobody runs."""
         state = str(self.state.get("state", "not started"))
-        return "killed" if state == "running" and not is_held(self.path) else state
+        if state == "running" and not is_held(self.path):
+            state = str(self.state.get("state"))  # it may have ended well in between
+            return "killed" if state == "running" else state
+        return state
 
     @property
     def state(self) -> dict[str, Any]:

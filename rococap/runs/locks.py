@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import os
 import tempfile
 from pathlib import Path
 
-import filelock
-
 from rococap.processes.identity import this_process
+from rococap.runs.lock import holder, is_taken, take
 from rococap.types import UserError
 
 ASIDE = "~"  # in the name of what was set aside; no name of a run or of a job has it
-_SWEEP = ".sweep.lock"
-_locks: dict[Path, filelock.FileLock] = {}  # held until the process ends, however it ends
+_RUN, _SWEEP = ".lock", ".sweep.lock"
+_locks: dict[Path, int] = {}  # descriptors, open until the process ends, however it ends
 
 
 def is_helper() -> bool:
@@ -48,7 +48,7 @@ def hold_run(path: Path) -> None:
     """Make a run's folder this process's own; raises UserError where another runs there or it is something else."""
     if (path / _SWEEP).exists():
         raise UserError(f"{path} holds a sweep, not a run: take another name.")
-    _hold(path, ".lock", {"config.yaml", "run.json", "train.log", ".hydra", ".lock"}, "a run")
+    _hold(path, _RUN, {"config.yaml", "run.json", "train.log", ".hydra", _RUN}, "a run")
 
 
 def hold_sweep(path: Path) -> None:
@@ -59,21 +59,20 @@ def hold_sweep(path: Path) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether another process runs in a run's folder."""
-    if path.resolve() in _locks or not (path / ".lock").is_file():
-        return False
-    try:
-        with filelock.FileLock(path / ".lock", timeout=0):
-            return False
-    except (filelock.Timeout, PermissionError):  # another user's lock may well be held
-        return True
+    """Whether another process runs in the folder of a run or a sweep. That is asked, and nobody is kept out by it."""
+    return path.resolve() not in _locks and any(is_taken(path / name) for name in (_RUN, _SWEEP))
+
+
+def who_holds(path: Path) -> str:
+    """The process that runs in a folder, such as `process 4242 on gpu7`, as it said itself."""
+    return next((holder(path / name) for name in (_RUN, _SWEEP) if is_taken(path / name)), "")
 
 
 def set_aside(path: Path) -> Path:
     """Rename a run's folder to the next free of `NAME~1`, `NAME~2`; raises UserError while a run goes on there."""
     hold_run(path)
     aside = path.rename(next_aside(path))
-    _locks.pop(path.resolve()).release()
+    os.close(_locks.pop(path.resolve()))
     return aside
 
 
@@ -93,12 +92,12 @@ def _hold(path: Path, name: str, known: set[str], what: str) -> None:
         path.mkdir(parents=True, exist_ok=True)
         if (there := {entry.name for entry in path.iterdir()}) and not there & known:
             raise UserError(f"{path} holds something else ({sorted(there)[0]}): take another name or folder.")
-        lock = filelock.FileLock(path / name)
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise UserError(f"{path}: {what} is going on there. Wait for it, or take another name.") from None
+        lock = take(path / name)
     except OSError as error:
         raise _unwritable(path, error) from error
+    if lock is None:
+        by = holder(path / name)
+        raise UserError(f"{path}: {what} is going on there{by and f' ({by})'}. Wait for it, or take another name.")
     _locks[path] = lock
 
 

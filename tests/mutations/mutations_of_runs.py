@@ -13,16 +13,16 @@ OVERRIDES = "rococap/checks/overrides.py"
 RUNS = [
     M(
         "a held folder is free",
-        LOCKS,
-        "    except (filelock.Timeout, PermissionError):  # another user's lock may well be held\n        return True",
-        "    except (filelock.Timeout, PermissionError):\n        return False",
+        "rococap/runs/lock.py",
+        "_lock(fcntl.F_WRLCK))) != fcntl.F_UNLCK",
+        "_lock(fcntl.F_WRLCK))) == -1",
         "runs/test_locks.py runs/test_claims.py",
     ),
     M(
         "two runs in one folder",
-        LOCKS,
-        "        lock.acquire(timeout=0)\n",
-        "",
+        "rococap/runs/lock.py",
+        "            if error.errno in _HELD:\n                return False\n",
+        "            if error.errno in _HELD:\n                continue\n",
         "runs/test_locks.py runs/test_claims.py",
     ),
     M(
