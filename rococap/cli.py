@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -32,6 +33,10 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 _MOMENT = 1.0  # seconds without a progress bar
 
 Item = TypeVar("Item")
+
+# What a terminal obeys rather than shows: control characters but for line ends and tabs, what turns the direction of
+# text around, and halves of characters, which cannot even be printed.
+_OBEYED = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +68,11 @@ def user_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+def printable(text: object) -> str:
+    """Text for a terminal: captions, ids and names are data, and what would command a terminal is spelt out."""
+    return _OBEYED.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), str(text))
 
 
 def add_trust(parser: ArgumentParser) -> None:

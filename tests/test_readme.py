@@ -82,6 +82,7 @@ OTHER = ["python scripts/benchmark.py train --baseline FILE --json FILE"]  # see
 # See tests/scripts/test_untrained.py.
 OTHER += ["python scripts/caption.py --model vit_gpt2 IMAGE..."]
 OTHER += ["python scripts/evaluate.py --model vit_gpt2 data.root=DIR --split test"]
+OTHER += ["python scripts/runs.py", "python scripts/runs.py --clean"]  # see tests/scripts/test_runs.py
 OTHER += ["python scripts/convert_llava_med.py --path DIR --out DIR"]  # see tests/models/test_llava_med.py
 OTHER += ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
 

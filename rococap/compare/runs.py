@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rococap.runs.changes import BESIDE, settings_without
 from rococap.runs.folder import RunFolder
-from rococap.runs.locks import ASIDE
+from rococap.runs.found import run_folders
 from rococap.types import Split, UserError
 
 SEED = "seed"
@@ -81,7 +80,7 @@ def find_runs(places: Sequence[Path], *, trusted: bool = False) -> list[Run]:
     """
     folders: list[Path] = []
     for place in places:
-        found = sorted(_folders(place.resolve()), key=_natural)
+        found = run_folders(place.resolve())
         if not found:
             what = "holds no run (a run's folder has config.yaml and run.json)" if place.is_dir() else "is no folder"
             raise UserError(f"{place} {what}. Give folders of runs or sweeps, such as multirun/NAME.")
@@ -143,15 +142,6 @@ def value_text(value: Any) -> str:
     return str(value)
 
 
-def _folders(place: Path) -> Iterator[Path]:
-    """Run folders at or below a place, without those that a later run has set aside; within a run there is no other."""
-    for path, inside, files in os.walk(place):
-        if {"config.yaml", "run.json"} <= set(files):
-            inside.clear()
-            yield Path(path)
-        inside[:] = [name for name in inside if not name.startswith(".") and ASIDE not in name]
-
-
 def _read(folder: RunFolder, label: str) -> Run:
     file = folder.path / "environment.json"
     return Run(
@@ -167,8 +157,3 @@ def _read(folder: RunFolder, label: str) -> Run:
 def _own_name(setting: str, value: Any) -> Any:
     """A part without the modules that it lies in; any other value as it is."""
     return value.rpartition(".")[2] if setting.endswith(_TARGET) and isinstance(value, str) else value
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Job 2 comes before job 10."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", str(path))]

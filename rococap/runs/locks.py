@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rococap.processes.identity import this_process
@@ -46,9 +48,24 @@ def new_folder(path: Path) -> Path:
 
 def hold_run(path: Path) -> None:
     """Make a run's folder this process's own; raises UserError where another runs there or it is something else."""
-    if (path / _SWEEP).exists():
+    if holds_sweep(path):
         raise UserError(f"{path} holds a sweep, not a run: take another name.")
     _hold(path, _RUN, {"config.yaml", "run.json", "train.log", ".hydra", _RUN}, "a run")
+
+
+@contextmanager
+def releasing(path: Path) -> Iterator[None]:
+    """`hold_run` for a while, rather than until the process ends."""
+    hold_run(path)
+    try:
+        yield
+    finally:
+        os.close(_locks.pop(path.resolve()))
+
+
+def holds_sweep(path: Path) -> bool:
+    """Whether a folder is a sweep's."""
+    return (path / _SWEEP).exists()
 
 
 def hold_sweep(path: Path) -> None:
