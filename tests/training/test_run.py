@@ -157,6 +157,9 @@ def test_two_processes_do_what_one_does_and_go_on_where_one_of_them_died(place, 
     os.kill(int(helper), signal.SIGKILL)
     _, errors = first.communicate(timeout=60)
     assert first.returncode == 2 and "error: Process 1 ended by SIGKILL" in errors and "Traceback" not in errors
+    lines = [[line for line in half.read_bytes().splitlines()[:-1] if line] for half in halves]
+    ids = [{name for line in each for name in json.loads(line.split(b" ", 1)[1])[1]} for each in lines]
+    assert all(ids) and not ids[0] & ids[1]
     assert pair.state["state"] == "failed" and not (pair.path / "predictions/test.jsonl").exists()
     for name, devices in (("pair", 2), ("one", 1)):
         done = run(*words, f"trainer.devices={devices}", f"name={name}")
