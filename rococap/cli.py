@@ -24,6 +24,7 @@ from omegaconf import DictConfig
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from rococap.processes.identity import this_process
 from rococap.types import UserError
 
 FAILED_JOBS = 1  # of a sweep, some
@@ -171,6 +172,9 @@ def with_progress(
         total: units of all items.
         count: units of an item. It is done when the next one is asked for.
     """
+    if this_process().helps:  # the first process of the run shows it
+        yield from items
+        return
     begun, bar = time.monotonic(), progress_bar(unit)
     task = bar.add_task(title, total=total)
     try:

@@ -15,7 +15,14 @@ from server import KINDS, begin
 
 from rococap.checks.jobs import Composer
 
-LONG = ("test_run.py", "test_readme.py", "test_optimizers.py", "test_launchers.py", "test_module.py")
+LONG = (
+    "test_run.py",
+    "test_together.py",
+    "test_readme.py",
+    "test_optimizers.py",
+    "test_launchers.py",
+    "test_module.py",
+)
 
 # Started in the background, a shell ignores Ctrl-C, and every process that a test starts would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -20,6 +20,7 @@ from rococap.data.kept.images import Store, open_images
 from rococap.data.kept.rows import cores
 from rococap.data.sampler import LengthSampler
 from rococap.data.subset import fixed_sample, subset
+from rococap.processes.group import group
 from rococap.types import Batch, Example, Processor, Source, Split, UserError
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,9 @@ class CaptionData(LightningDataModule):
     def dataset(self, split: Split) -> CaptionDataset:
         """A split, prepared on first use; raises UserError."""
         if split not in self._datasets:
-            images = self._images(self._chosen(split), split)
+            with group().first():
+                examples = self._chosen(split)
+            images = self._images(examples, split)
             tokens = self._tokens(images.examples, split)
             self._datasets[split] = CaptionDataset(images, tokens, self.processor.pad_token_id)
         return self._datasets[split]
@@ -131,7 +134,10 @@ class CaptionData(LightningDataModule):
 
     def _images(self, examples: list[Example], split: Split) -> Store | Features:
         pixels = partial(open_images, processor=self.processor, dataset=self.fingerprint, split=split)
-        images = self._features(examples, pixels, split) or pixels(examples)
+        images: Store | Features | None = self._features(examples, pixels, split)
+        if images is None:
+            with group().first():
+                images = pixels(examples)
         if examples and not images.examples:
             first = next(iter(images.unreadable.values()))
             raise UserError(f"None of the {len(examples):,} images of {split} can be read; the first: {first}")
@@ -156,7 +162,9 @@ class CaptionData(LightningDataModule):
         if self._chose is None:
             key = self.encoder.key(keys.Images.of(self.fingerprint, self.processor))
             folder = cache_folder("features", key.folder, "train")
-            self._chose, why = pays(self.encoder, count, self.processor.image_size, folder)
+            first = group().rank == 0  # all processes do what it finds
+            found = pays(self.encoder, count, self.processor.image_size, folder) if first else None
+            self._chose, why = group().gathered(found)[0]
             log.info("features are %s: %s", "kept" if self._chose else "computed anew in each epoch", why)
         return self._chose
 

@@ -11,7 +11,8 @@ All but the last are the same for every run of a sweep with the same data and ba
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,9 +28,11 @@ from rococap.data.datamodule import CaptionData
 from rococap.data.kept import keys
 from rococap.data.kept.files import write_whole
 from rococap.data.kept.folders import REMEDY, cache_folder, writing
+from rococap.evaluation.shared_captions import Parts, shared_captions
 from rococap.evaluation.split_scores import score_predictions, signatures
 from rococap.metrics.base import Metric
 from rococap.models.base import Captioner
+from rococap.processes.group import group
 from rococap.recipe.captioning import captioning, encoding
 from rococap.recipe.parts import build_captioner
 from rococap.recipe.recipe import Recipe
@@ -63,6 +66,19 @@ def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, recipe:
     return rows + _score(recipe.metrics, _constant(examples, said), split, "prior")
 
 
+def share_base(captioner: Captioner, data: CaptionData, split: Split, recipe: Recipe) -> None:
+    """Caption a split before adaptation by all processes of the run, for `baseline_rows` to find it kept."""
+    known = _Known(captioner, data, split, recipe)
+    if not recipe.metrics or not known.has_base or not any(example.captions for example in data.examples(split)):
+        return
+    first = group().rank == 0
+    with writing(known.folder) if first else nullcontext():
+        if not group().gathered(first and known.file("base").is_file())[0]:
+            captions = list(known.base_captions())
+            if first:
+                known.keep("base", captions)
+
+
 @dataclass(frozen=True)
 class _Known:
     """The systems that no run changes, for a captioner whose run they are held against."""
@@ -92,6 +108,21 @@ class _Known:
         )
         return cache_folder("baselines", key.folder, self.split)
 
+    @property
+    def has_base(self) -> bool:
+        """Whether there is a model before adaptation that knows anything, and is another than the captioner."""
+        return self.captioner.trains and not self.captioner.new
+
+    def file(self, name: str) -> Path:
+        """Where a system's captions are kept."""
+        return self.folder / f"{name}.jsonl"
+
+    def keep(self, name: str, captions: Iterable[Prediction]) -> None:
+        """Write a system's captions."""
+        with PredictionWriter(self.file(name)) as file:
+            for caption in captions:
+                file.write(caption)
+
     def rows(self) -> list[Row]:
         """Their scores; for the holder of the folder's lock. Captions are kept whatever scores them."""
         systems, metrics = self._systems(), self.recipe.metrics
@@ -104,25 +135,22 @@ class _Known:
 
     def _systems(self) -> dict[str, list[Prediction]]:
         """Captions of base, common and nearest, and beside them the mean feature; what is kept is read."""
-        makers = {"base": self._base, "common": self._common, "nearest": self._nearest}
-        if self.captioner.new or not self.captioner.trains:  # it knows nothing yet, or it is the model itself
+        makers = {"base": self.base_captions, "common": self._common, "nearest": self._nearest}
+        if not self.has_base:
             del makers["base"]
         for name, make in makers.items():
-            if not (self.folder / f"{name}.jsonl").is_file():
-                with PredictionWriter(self.folder / f"{name}.jsonl") as file:
-                    for prediction in make():
-                        file.write(prediction)
-        return {name: read_predictions(self.folder / f"{name}.jsonl") for name in makers}
+            if not self.file(name).is_file():
+                self.keep(name, make())
+        return {name: read_predictions(self.file(name)) for name in makers}
 
-    def _base(self) -> Iterator[Prediction]:
+    def base_captions(self) -> Iterator[Prediction]:
+        """Captions before adaptation; the processes of a run share out the work."""
+        parts = Parts(self.folder / "base", self.folder.name)
+        title = f"Captioning {self.split} before adaptation"
         base = build_captioner(self.recipe)
-        encode, caption = encoding(base, self.recipe), captioning(base, self.recipe)
-        loader = self.data.loader(self.split, self.recipe.decoding.batch_size)
-        captions: list[str] = []
-        for batch in track(loader, description=f"Captioning {self.split} before adaptation", total=len(loader)):
-            # Kept features are of a tower that does not train; pixels may belong to one that did.
-            captions += caption(encode(batch.pixel_values) if batch.features is None else batch.features)
-        yield from _said(self.data.examples(self.split), captions)
+        captions = shared_captions(base, self.data, self.split, self.recipe, parts, title)
+        yield from _said(self.data.examples(self.split), list(captions.values()))
+        parts.remove()
 
     def _common(self) -> Iterator[Prediction]:
         common = mode(example.captions[0] for example in self.data.examples("train"))

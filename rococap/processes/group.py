@@ -57,6 +57,15 @@ class Group:
         """Until all are here."""
         self.gathered(None)
 
+    @contextmanager
+    def first(self) -> Iterator[None]:
+        """What process 0 does before the others do it: they find it done."""
+        if self.rank > 0:
+            self.wait()
+        yield
+        if self.rank == 0:
+            self.wait()
+
     def together(self, folder: Path) -> list[int]:
         """The ranks that see the same folder under this name: on machines with disks of their own some do not."""
         if self.count == 1:
@@ -93,6 +102,11 @@ def met() -> Meeting | None:
 def group() -> Group:
     """The processes that work on the run of this one."""
     return _here.group or Group(Process())
+
+
+def part() -> None:
+    """Go on alone: the others have done their work."""
+    _here.group = None
 
 
 def set_up(device: str, devices: Any) -> Group:

@@ -17,11 +17,12 @@ from torch import Tensor
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
 from rococap.evaluation import evaluate
+from rococap.evaluation.baselines import share_base
 from rococap.loggers.finish import finish
 from rococap.models.audit import audit, audit_table
 from rococap.models.base import Captioner
 from rococap.models.export import export
-from rococap.processes.group import set_up
+from rococap.processes.group import part, set_up
 from rococap.recipe.parts import build_captioner, build_data, load_best
 from rococap.recipe.recipe import Recipe
 from rococap.runs.changes import conf_folder, write_environment
@@ -72,7 +73,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(audit_table(parts))
     folder.note(trainable_parameters=sum(part.trainable for part in parts))
-    if recipe.augment is not None:
+    if recipe.augment is not None and not is_helper():
         _show(recipe.augment, data, folder)
     module = CaptionModule(
         captioner,
@@ -107,8 +108,11 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
     with clock.part("captioning"):
         evaluate.caption_split(captioner, data, "test", folder, recipe)
+    if processes.count > 1 and recipe.baselines:
+        share_base(captioner, data, "test", recipe)
     if is_helper():
         sys.exit()  # scores are the first process's
+    part()
     with clock.part("scoring"):
         rows = evaluate.score_split(captioner, data, "test", folder, recipe)
     folder.note_peak(peak_memory(recipe.device))

@@ -75,11 +75,18 @@ RUNS = [
         "evaluation/test_shared_captions.py",
     ),
     M(
+        "every process encodes all",
+        "rococap/data/kept/features.py",
+        "[place::count]",
+        "",
+        "processes/test_together.py",
+    ),
+    M(
         "every process captions all",
         "rococap/evaluation/shared_captions.py",
         "left[processes.rank :: processes.count]",
         "left",
-        "training/test_run.py -ktwo_processes",
+        "processes/test_together.py",
     ),
     M(
         "the worst epoch is the best",

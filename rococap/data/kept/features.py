@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from torch import Tensor
 from rococap.cli import with_progress
 from rococap.data.kept import keys
 from rococap.data.kept.chunks import Row, intact, read_rows, write_chunk
-from rococap.data.kept.folders import cache_folder, require_space, writing
+from rococap.data.kept.folders import NoSpace, cache_folder, require_space, writing
 from rococap.data.kept.images import Store
+from rococap.processes.group import group
 from rococap.types import Example, UserError
 
 log = logging.getLogger(__name__)
@@ -90,26 +92,63 @@ def open_features(
     folder = cache_folder("features", encoder.key(images).folder, split)
     rows = intact(read_rows(folder, encoder.shape, encoder.dtype), examples)
     unreadable: dict[str, str] = {}
-    if any(example.id not in rows for example in examples):
-        with writing(folder):
-            # Another run may have added some meanwhile.
-            rows = intact(read_rows(folder, encoder.shape, encoder.dtype, clear=True), examples, clear=True)
-            missing = [example for example in examples if example.id not in rows]
-            size = len(missing) * int(np.prod(encoder.shape)) * np.dtype(encoder.dtype).itemsize
-            require_space(folder, size, f"Keeping the features of {len(missing):,} images of {split}")
-            store = pixels(missing)
-            unreadable = store.unreadable
-            _build(folder, store, encoder, f"encoding {split} images")
-            rows = read_rows(folder, encoder.shape, encoder.dtype)
+    if any(group().gathered(any(example.id not in rows for example in examples))):
+        unreadable = _encode_missing(folder, examples, pixels, encoder, split)
+        rows = read_rows(folder, encoder.shape, encoder.dtype)
     return Features(examples, rows, unreadable)
 
 
-def _build(folder: Path, store: Store, encoder: Encoder, title: str) -> None:
+def _encode_missing(
+    folder: Path,
+    examples: Sequence[Example],
+    pixels: Callable[[Sequence[Example]], Store],
+    encoder: Encoder,
+    split: str,
+) -> dict[str, str]:
+    """Shared out over the processes of the run that see the same cache, the first of which holds the folder's lock.
+
+    Returns:
+        id -> why, of the images that cannot be read.
+    """
+    processes = group()
+    peers = processes.together(folder)
+    leads = processes.rank == peers[0]
+    with writing(folder) if leads else nullcontext():
+        missing, fault = _missing(folder, examples, encoder, split) if leads else ([], "")
+        plans = processes.gathered(([example.id for example in missing], fault))
+        if fault := next((said for _, said in plans if said), ""):
+            raise NoSpace(fault)
+        ids = set(plans[peers[0]][0])
+        with processes.first():
+            store = pixels([example for example in examples if example.id in ids])
+        _build(folder, store, encoder, f"encoding {split} images", peers.index(processes.rank), len(peers))
+        processes.wait()
+    return store.unreadable
+
+
+def _missing(folder: Path, examples: Sequence[Example], encoder: Encoder, split: str) -> tuple[list[Example], str]:
+    """What a cache lacks, for the holder of its lock; and why there is no room for it, where that is so."""
+    # Another run may have added some meanwhile.
+    rows = intact(read_rows(folder, encoder.shape, encoder.dtype, clear=True), examples, clear=True)
+    missing = [example for example in examples if example.id not in rows]
+    size = len(missing) * int(np.prod(encoder.shape)) * np.dtype(encoder.dtype).itemsize
+    try:
+        require_space(folder, size, f"Keeping the features of {len(missing):,} images of {split}")
+    except NoSpace as error:
+        return missing, str(error)
+    return missing, ""
+
+
+def _build(folder: Path, store: Store, encoder: Encoder, title: str, place: int, count: int) -> None:
+    """Encode the part of one of so many processes; the batches are those of one."""
     ids = [example.id for example in store.examples]
-    parts = (ids[first : first + CHUNK] for first in range(0, len(ids), CHUNK))
-    for part in with_progress(parts, len(ids), "images", title, len):
-        batches = (part[first : first + BATCH] for first in range(0, len(part), BATCH))
-        write_chunk(folder, part, [row for batch in batches for row in _encoded(store, batch, encoder)])
+    batches = [ids[first : first + BATCH] for first in range(0, len(ids), BATCH)][place::count]
+    each = CHUNK // BATCH
+    chunks = (batches[first : first + each] for first in range(0, len(batches), each))
+    total = sum(map(len, batches))
+    for chunk in with_progress(chunks, total, "images", title, lambda chunk: sum(map(len, chunk))):
+        names = [name for batch in chunk for name in batch]
+        write_chunk(folder, names, [row for batch in chunk for row in _encoded(store, batch, encoder)])
 
 
 def _encoded(store: Store, ids: Sequence[str], encoder: Encoder) -> np.ndarray:

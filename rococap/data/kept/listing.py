@@ -21,7 +21,7 @@ KINDS = {
     "baselines": "captions of other systems",
 }
 # Nothing else is counted or deleted, wherever ROCOCAP_CACHE may point.
-_OURS = ("*.npy", "*.json", "*.jsonl", "*.tmp", "scores-*.csv", "choice.txt")
+_OURS = ("*.npy", "*.json", "*.jsonl", "*.tmp", "scores-*.csv", "choice.txt", "*.part-*")
 
 
 @dataclass(frozen=True)
