@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,11 +72,13 @@ class Search(JobSweeper):
         Where a finished trial's run is not there any more, such as one that on_change=rerun set aside, the study is
         set aside too, and all its parameters are tried again: those whose runs are there cost nothing.
         """
-        study = open_study(self.path / _JOURNAL, self.space, self.monitor, self.seed)
+        study = open_study(self.path / _JOURNAL, self.space, self.monitor, self.seed, beside=self.n_jobs > 1)
         complete = _params(study, "COMPLETE")
         if self.missing([self._job(params) for params in complete]):
             (self.path / _JOURNAL).rename(next_aside(self.path / _JOURNAL))
-            return open_study(self.path / _JOURNAL, self.space, self.monitor, self.seed), complete
+            return open_study(
+                self.path / _JOURNAL, self.space, self.monitor, self.seed, beside=self.n_jobs > 1
+            ), complete
         failed = {json.dumps(params): params for params in _params(study, "FAIL") if params not in complete}
         return study, list(failed.values())
 
@@ -120,8 +123,13 @@ class Search(JobSweeper):
             )
 
 
-def open_study(journal: Path, space: Mapping[str, BaseDistribution], monitor: str, seed: int) -> Study:
-    """The study that a journal holds, or a new one; raises UserError where it is of another space."""
+def open_study(journal: Path, space: Mapping[str, BaseDistribution], monitor: str, seed: int, *, beside: bool) -> Study:
+    """The study that a journal holds, or a new one; raises UserError where it is of another space.
+
+    Args:
+        beside: whether trials run side by side: then one that goes on counts as a bad one, or the others would be
+            suggested right beside it.
+    """
     import optuna
     from optuna.distributions import distribution_to_json
     from optuna.storages import JournalStorage
@@ -140,7 +148,9 @@ def open_study(journal: Path, space: Mapping[str, BaseDistribution], monitor: st
     elif study.user_attrs["asked"] != asked:
         raise UserError(f"{journal.parent} holds a search of another space or monitor: take another name.")
     # With the same seed, a search that goes on would suggest its first trials again.
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials), constant_liar=beside)
     return study
 
 

@@ -100,8 +100,25 @@ def test_a_trial_whose_process_died_has_failed_and_the_search_goes_on(place):
     done = sweep(place, *words, *beside)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     axes = {each.key_or_group: distribution(each) for each in OverridesParser.create().parse_overrides(space)}
-    study = open_study(place / "multirun" / "dying" / "search.log", axes, "val/loss", 0)
+    study = open_study(place / "multirun" / "dying" / "search.log", axes, "val/loss", 0, beside=True)
     assert [trial.state.name for trial in study.trials] == ["FAIL"] * 3
+
+
+def test_trials_side_by_side_are_not_all_suggested_at_one_place(tmp_path):
+    """TPE without `constant_liar` does not see those that go on: it suggests the best place again and again."""
+    space = {"x": distribution(OverridesParser.create().parse_overrides(["x=interval(0,1)"])[0])}
+    near = {}
+    for beside in (False, True):
+        study = open_study(tmp_path / f"{beside}.log", space, "val/loss", 0, beside=beside)
+        for tenth in range(11):
+            study.enqueue_trial({"x": tenth / 10})
+            trial = study.ask(space)
+            study.tell(trial, (trial.params["x"] - 0.3) ** 2)
+        for _ in range(20):
+            study.enqueue_trial({"x": 0.3})
+            study.ask(space)  # goes on
+        near[beside] = sum(abs(study.ask(space).params["x"] - 0.3) < 0.1 for _ in range(20))
+    assert near[True] < 12 < 16 < near[False], near
 
 
 @pytest.mark.slow
