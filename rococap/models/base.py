@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rococap.models.mismatch import require_match
 from rococap.models.processor import HFProcessor, ImageSettings
 from rococap.types import Batch, UserError
 
@@ -216,11 +217,9 @@ class Captioner(nn.Module, ABC):
         return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
 
     def load_trainable_state(self, state: dict[str, Tensor]) -> None:
-        """Put weights of `trainable_state` back; raises ValueError unless the names are exactly those that train."""
+        """Put weights of `trainable_state` back; raises UserError unless names and shapes are those of what trains."""
         own = self.trainable_state()
-        if own.keys() != state.keys():
-            odd = sorted(own.keys() ^ state.keys())
-            raise ValueError(f"the checkpoint is of another recipe: {len(odd)} parameters differ, such as {odd[0]}")
+        require_match(own, state)
         with torch.no_grad():
             for name, value in own.items():
                 value.copy_(state[name])
@@ -277,5 +276,11 @@ def features_of(captioner: Captioner, batch: Batch) -> Tensor:
 
 
 def captioner_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """A checkpoint's weights by the names that `Captioner.load_trainable_state` takes."""
+    """A checkpoint's weights by the names that `Captioner.load_trainable_state` takes.
+
+    Raises:
+        UserError: it has none.
+    """
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get("state_dict"), dict):
+        raise UserError("the checkpoint holds no weights by name: it is none of rococap's.\nTake this run's own.")
     return {name.removeprefix("captioner."): value for name, value in checkpoint["state_dict"].items()}

@@ -194,10 +194,10 @@ MODELS = [
     ),
     M(
         "a checkpoint of another recipe loads",
-        BASE,
-        "if own.keys() != state.keys():",
-        "if not own.keys() & state.keys():",
-        "models/test_vit_gpt2.py",
+        "rococap/models/mismatch.py",
+        "if own.keys() != given.keys():",
+        "if not own.keys() & given.keys():",
+        "models/test_mismatch.py",
     ),
     M(
         "pooling left out of an export",
