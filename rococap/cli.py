@@ -15,12 +15,13 @@ from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
@@ -49,6 +50,10 @@ class LiveHandler(logging.StreamHandler[TextIO]):
         """Takes the stream that Hydra's logging config gives, and leaves it: it was chosen before the bar came."""
         logging.Handler.__init__(self)
 
+    def format(self, record: logging.LogRecord) -> str:
+        """What is logged may quote a caption, or the name of a file."""
+        return printable(super().format(record))
+
     @property
     def stream(self) -> TextIO:  # type: ignore[override]
         """Standard output now."""
@@ -64,7 +69,7 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -74,6 +79,20 @@ def user_errors() -> Iterator[None]:
 def printable(text: object) -> str:
     """Text for a terminal: captions, ids and names are data, and what would command a terminal is spelt out."""
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape", "surrogatepass").decode(), str(text))
+
+
+class Terminal(Console):
+    """A console to which text is text: no `[bold]`, no `:smile:`, nothing that a terminal obeys.
+
+    That goes for every string, in a table's cells and titles too, whoever wrote it. A `Text` may have style.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **settings)
+
+    def render_str(self, text: str, **settings: Any) -> Text:
+        """As rich would show it, made printable."""
+        return super().render_str(printable(text), **settings)
 
 
 def add_trust(parser: ArgumentParser) -> None:
@@ -97,7 +116,7 @@ def guarded(task: Callable[[DictConfig], float]) -> Callable[[DictConfig], float
         try:
             return _interruptible(task, cfg)
         except UserError as error:
-            print(f"error in job {hydra.job.num}: {error}", file=sys.stderr)
+            print(f"error in job {hydra.job.num}: {printable(error)}", file=sys.stderr)
         except Exception:
             traceback.print_exc()
         return float("nan")

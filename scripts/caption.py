@@ -13,7 +13,7 @@ import re
 import sys
 from pathlib import Path
 
-from rococap.cli import add_trust, user_errors
+from rococap.cli import add_trust, printable, user_errors
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 SETTING = re.compile(r"[+~]{0,2}[a-z_]+(\.[a-z_]+)*=.*")
@@ -45,9 +45,10 @@ def main() -> None:
     unreadable = False
     for image, caption in captions:
         if isinstance(caption, str):
-            print(f"{image}\t{caption}", flush=True)
+            line = printable(caption).replace("\t", " ").replace("\n", " ")
+            print(f"{printable(image)}\t{line}", flush=True)
         else:
-            print(f"error: {caption}", file=sys.stderr)
+            print(f"error: {printable(caption)}", file=sys.stderr)
             unreadable = True
     sys.exit(int(unreadable))
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
-from rococap.cli import add_trust, user_errors
+from rococap.cli import Terminal, add_trust, user_errors
 
 
 @user_errors()
@@ -18,7 +16,7 @@ def main() -> None:
     add_trust(parser)
     arguments = parser.parse_args()
     places: list[Path] = arguments.places
-    console = Console()
+    console = Terminal()
 
     from rococap.compare.comparison import compare
     from rococap.compare.growth import described, growths
@@ -32,7 +30,7 @@ def main() -> None:
         console.print(table)
     curves = [described(growth) for growth in growths(comparison, comparison.metrics[0])]
     said = [legend(comparison), *comparison.notes, *curves]
-    console.print(*said, sep="\n", style="dim", markup=False, highlight=False)
+    console.print(*said, sep="\n", style="dim")
     first = places[0]
     write_csv(first / "compare.csv", comparison)
     write_markdown(first / "compare.md", comparison)

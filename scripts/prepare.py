@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from rococap.checks.command_line import check_command_line
-from rococap.cli import user_errors
+from rococap.cli import Terminal, user_errors
 from rococap.config import build, register
 from rococap.data.kept.files import write_whole
 from rococap.data.kept.folders import cache_root
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 STYLES = {"wrong": "bold red", "odd": "yellow", "right": "green"}
-console = Console()
+console = Terminal()
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -117,7 +116,7 @@ def show(found: Examination, out: Path) -> None:
         table.add_row(*row)
     console.print(table)
     for finding in findings(found) or [Finding("right", "Nothing is wrong.")]:
-        console.print(finding.text, style=STYLES[finding.level], markup=False)
+        console.print(finding.text, style=STYLES[finding.level])
     console.print(f"fingerprint {found.fingerprint}\n{out / 'report.html'}, {out / 'report.json'}", soft_wrap=True)
 
 

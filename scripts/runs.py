@@ -12,10 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
-from rococap.cli import printable, user_errors
+from rococap.cli import Terminal, user_errors
 from rococap.runs.cleaning import delete, superfluous
 from rococap.runs.listing import show, size_text
 from rococap.runs.overview import overview
@@ -29,7 +26,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("multirun"), metavar="FOLDER")
     parser.add_argument("--clean", action="store_true", help="delete checkpoints that are neither best nor last")
     arguments = parser.parse_args()
-    console = Console(highlight=False)
+    console = Terminal()
     groups = overview(arguments.folder)
     if not groups:
         raise UserError(f"{arguments.folder} holds no run (a run's folder has config.yaml and run.json).")
@@ -39,22 +36,24 @@ def main() -> None:
         show(console, arguments.folder, groups)
 
 
-def clean(console: Console, runs: list[Path]) -> None:
+def clean(console: Terminal, runs: list[Path]) -> None:
     """Show what can go, ask, and delete it."""
     found = [superfluous(run) for run in runs]
     for each in found:
         if each.kept:
-            console.print(Text(f"{printable(each.run)}: nothing is deleted, {printable(each.kept)}", style="yellow"))
+            console.print(f"{each.run}: nothing is deleted, {each.kept}", style="yellow", soft_wrap=True)
         if each.files:
-            names = printable(" ".join(file.name for file in each.files))
-            console.print(Text(f"{printable(each.run)}, {size_text(each.size)}: {names}"), soft_wrap=True)
+            names = " ".join(file.name for file in each.files)
+            console.print(f"{each.run}, {size_text(each.size)}: {names}", soft_wrap=True)
     going = [each for each in found if each.files]
     if not going:
         console.print("No checkpoint to delete: there are only the best and the last.")
         return
     number, size = sum(len(each.files) for each in going), sum(each.size for each in going)
     try:
-        said = console.input(Text(f"Delete {number} checkpoints of {len(going)} runs, {size_text(size)}? [y/N] "))
+        said = console.input(
+            f"Delete {number} checkpoints of {len(going)} runs, {size_text(size)}? [y/N] ", markup=False
+        )
     except EOFError:
         said = ""
     if said.strip().lower() not in {"y", "yes"}:
@@ -62,7 +61,7 @@ def clean(console: Console, runs: list[Path]) -> None:
         return
     for each in (done := delete(going)):
         if each.kept:
-            console.print(Text(f"{printable(each.run)}: {printable(each.kept)}", style="yellow"))
+            console.print(f"{each.run}: {each.kept}", style="yellow", soft_wrap=True)
     console.print(f"{sum(len(each.files) for each in done)} checkpoints were deleted.")
 
 

@@ -10,10 +10,9 @@ import argparse
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from rich.console import Console
 
 from rococap.checks.command_line import check_command_line
-from rococap.cli import user_errors
+from rococap.cli import Terminal, user_errors
 from rococap.config import register
 from rococap.evaluation.other_formats import load
 from rococap.evaluation.split_scores import score_predictions
@@ -54,7 +53,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Read, score, print and write."""
     arguments = parse_arguments()
-    console = Console()
+    console = Terminal()
     metrics = chosen_metrics(arguments.metrics, arguments.set)
     ready(metrics)
     require_writable(arguments.out)

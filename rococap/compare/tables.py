@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from rococap.compare.comparison import Comparison, Score
 from rococap.compare.gather import SPLIT
@@ -154,7 +154,9 @@ def _table(names: Sequence[Column], columns: Sequence[Column]) -> Table:
     for heading, _ in [*names, *columns]:
         lines = heading.replace(".", ".\n") if len(heading) > _LONG else heading
         view.add_column(lines, justify="right", no_wrap=True)
-    cells = [[escape(cell) for cell in column] for _, column in names] + [column for _, column in columns]
+    # Settings are text, whatever stands in them; scores are our own.
+    cells: list[Sequence[str | Text]] = [column for _, column in names]
+    cells += [[Text.from_markup(cell) for cell in column] for _, column in columns]
     for row in zip(*cells, strict=True):
         view.add_row(*row)
     return view
@@ -165,5 +167,5 @@ def _left_out(comparison: Comparison) -> Table:
     for heading in ("run", "why"):
         view.add_column(heading, overflow="fold")
     for run, reason in comparison.left_out:
-        view.add_row(escape(run.label), escape(reason))
+        view.add_row(run.label, reason)
     return view

@@ -56,7 +56,7 @@ def read_predictions(path: Path) -> list[Prediction]:
             prediction = _parse(json.loads(line))
         except json.JSONDecodeError as error:
             raise UserError(f"{path}, line {number}: not JSON ({error.msg} at column {error.colno}).") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(f"{path}, line {number}: {error}.") from error
         if prediction.id in lines:
             raise UserError(f"{path}, line {number}: id {prediction.id!r} is already on line {lines[prediction.id]}.")

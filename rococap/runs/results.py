@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rococap.data.kept.files import write_whole
 from rococap.metrics.base import FloatArray
+from rococap.runs.cells import cell, content
 from rococap.types import UserError
 
 FILE = "evaluation_results.csv"
@@ -68,8 +69,9 @@ def read_per_sample(path: Path) -> dict[str, dict[str, float]]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for record in csv.DictReader(file):
-                name = record.pop("id")
-                rows[name] = {key: _number(value) for key, value in record.items()}
+                name = content(record.pop("id"))
+                values = {key: _number(value) for key, value in record.items()}
+                rows[name] = {content(key): value for key, value in values.items()}
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -78,11 +80,11 @@ def read_per_sample(path: Path) -> dict[str, dict[str, float]]:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV file, or leave what was there."""
+    """Write a CSV file, or leave what was there; see `cells` for text that begins like a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerow(map(cell, header))
+    writer.writerows(map(cell, row) for row in rows)
     write_whole(path, text.getvalue())
 
 
@@ -104,15 +106,15 @@ def read_results(path: Path) -> list[Row]:
 
 def _row(record: Mapping[str, str]) -> Row:
     return Row(
-        split=record["split"],
-        system=record["system"],
-        slice=record["slice"],
-        metric=record["metric"],
+        split=content(record["split"]),
+        system=content(record["system"]),
+        slice=content(record["slice"]),
+        metric=content(record["metric"]),
         value=_number(record["value"]),
         ci_low=_number(record["ci_low"]) if record["ci_low"] else None,
         ci_high=_number(record["ci_high"]) if record["ci_high"] else None,
         n=int(record["n"]),
-        signature=record["signature"],
+        signature=content(record["signature"]),
     )
 
 

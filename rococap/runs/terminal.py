@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from rococap.cli import Terminal, printable
 from rococap.metrics.signature import difference
 from rococap.runs.folder import RunFolder
 from rococap.runs.results import FILE, OTHERS, Row, read_results
@@ -19,7 +20,7 @@ WIDTH = 100  # columns of a terminal that a table fits into
 
 def show_run(folder: RunFolder) -> None:
     """The last word of a finished run: its table, its cost, and where everything lies."""
-    console = Console()
+    console = Terminal()
     results = folder.path / FILE
     state = folder.state
     if results.is_file():
@@ -36,12 +37,12 @@ def show_warnings(folder: RunFolder) -> None:
     for split, guards in folder.state.get("guards", {}).items():
         for guard in guards:
             if guard["warning"]:
-                Console().print(f"{split}: {guard['warning']}", style="yellow", markup=False, soft_wrap=True)
+                Terminal().print(f"{split}: {guard['warning']}", style="yellow", soft_wrap=True)
 
 
 def show_scores(rows: Sequence[Row]) -> None:
     """Print `score_table`. Where there are less than 100 columns its lines wrap, rather than lose digits."""
-    Console(width=max(WIDTH, Console().width)).print(score_table(rows))
+    Terminal(width=max(WIDTH, Terminal().width)).print(score_table(rows))
 
 
 def score_table(rows: Sequence[Row]) -> Table:
@@ -61,12 +62,12 @@ def score_table(rows: Sequence[Row]) -> Table:
     for split, group in groupby(whole, key=lambda row: row.split):
         found = {(row.system, row.metric): row for row in group}
         shown.add_section()
-        shown.add_row(f"[bold]{split} ({next(iter(found.values())).n:,})")
+        shown.add_row(Text(f"{printable(split)} ({next(iter(found.values())).n:,})", style="bold"))
         for name in dict.fromkeys(metric for _, metric in found if not metric.endswith(("_blind", "_gain"))):
             score, blind, gain = (found.get(("model", name + end)) for end in ("", "_blind", "_gain"))
             cells = [_value(score), _ends(score), *([_value(blind), _value(gain), _ends(gain)] if with_blind else [])]
             shown.add_row(name, *cells, *(_value(found.get((system, name))) for system in others))
-    if Console(width=1000).measure(shown).maximum > WIDTH:
+    if Terminal(width=1000).measure(shown).maximum > WIDTH:
         shown.padding = 0
     return shown
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from rococap.cli import Terminal
 from rococap.runs.folder import RunFolder
 from rococap.runs.monitor import sign
 from rococap.sweeps.jobs import Job
@@ -20,12 +20,12 @@ _WIDTH = 160  # of a table in a file, which has none of its own
 def show_summary(jobs: Sequence[Job]) -> bool:
     """Print one table, and below it why jobs failed; gives whether all finished."""
     folders = list(dict.fromkeys(job.folder for job in jobs))
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = Terminal(width=None if sys.stdout.isatty() else _WIDTH)
     console.print(_table(folders))
     for folder in folders:
         if folder.state.get("state") == "failed":
             error = str(folder.state["last_error"]).partition("\n")[0]
-            console.print(f"{folder.path.name}: {error}", markup=False, soft_wrap=True)
+            console.print(f"{folder.path.name}: {error}", soft_wrap=True)
     unfinished = sum(not folder.finished for folder in folders)
     if unfinished:
         print(f"{unfinished} of {len(folders)} jobs did not finish", file=sys.stderr)

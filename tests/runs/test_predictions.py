@@ -69,3 +69,9 @@ def test_files_that_hold_no_text_are_refused(tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             read_predictions(tmp_path / name)
+
+
+def test_what_is_nested_too_deep_is_named(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"id": ' + "[" * 100_000)
+    with pytest.raises(UserError, match="line 1: "):
+        read_predictions(tmp_path / "a.jsonl")

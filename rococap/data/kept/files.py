@@ -49,7 +49,8 @@ def write_whole(path: Path, content: str | bytes | Callable[[BinaryIO], object],
         if callable(content):
             content(file)
         else:
-            file.write(content.encode() if isinstance(content, str) else content)
+            # A caption may hold half a character, which no encoding has.
+            file.write(content.encode(errors="replace") if isinstance(content, str) else content)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -78,3 +78,8 @@ def test_what_stands_in_the_way_is_not_written_through(tmp_path):
     (tmp_path / "a.json.tmp").symlink_to("precious")
     write_whole(tmp_path / "a.json", "new")
     assert ((tmp_path / "precious").read_text(), (tmp_path / "a.json").read_text()) == ("years of work", "new")
+
+
+def test_half_a_character_does_not_keep_the_rest_from_being_written(tmp_path):
+    write_whole(tmp_path / "a.html", "a nodule \ud800 left")
+    assert (tmp_path / "a.html").read_text() == "a nodule ? left"
