@@ -13,7 +13,7 @@ import time
 import traceback
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -33,6 +33,7 @@ USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 _MOMENT = 1.0  # seconds without a progress bar
+_PATIENCE = 5.0  # seconds that a process leaves to the first one to say what is wrong
 
 Item = TypeVar("Item")
 
@@ -69,6 +70,7 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
+        _let_the_first_say_it()
         print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(USER_ERROR)
     except KeyboardInterrupt:
@@ -163,6 +165,13 @@ def _interruptible(task: Callable[[DictConfig], float], cfg: DictConfig) -> floa
         if isinstance(stop.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from None
         raise
+
+
+def _let_the_first_say_it() -> None:
+    """Of a run's processes all meet most mistakes; the first says it, and with it the others end."""
+    if this_process().helps:
+        with suppress(KeyboardInterrupt):
+            time.sleep(_PATIENCE)
 
 
 class _Rate(ProgressColumn):

@@ -54,6 +54,9 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "trainer.check_val_every_n_epoch": _at_least(1),
     "trainer.num_nodes": _at_least(1),
 }
+# Of Lightning's: a process for each device, which holds the whole model. A sharded one, as of fsdp, would take part in
+# every caption of the others; and Lightning has no fsdp for a CPU, to test that by.
+STRATEGIES = ("auto", "ddp", "ddp_find_unused_parameters_false", "ddp_find_unused_parameters_true")
 FEATURES = ("auto", "fp16", "fp32", "off")
 
 
@@ -69,6 +72,11 @@ def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "name", fault
     if (features := config.get("features", "auto")) not in FEATURES:
         yield "features", f'must be one of {", ".join(FEATURES)}, not {features} (in YAML: features: "off")'
+    if (strategy := _at(config, "trainer.strategy") or "auto") not in STRATEGIES:
+        yield (
+            "trainer.strategy",
+            f"must be one of {', '.join(STRATEGIES)}, not {strategy}: each process holds the model",
+        )
     yield from _monitor(config)
 
 

@@ -28,8 +28,10 @@ def arrive(config: DictConfig) -> Process:
         UserError: the recipe wants others than were started, or they do not meet.
     """
     process, trainer = this_process(), config.trainer
-    if process.starter == OWN:
-        end_with_starter()
+    if process.starter in {OWN, "torchrun"}:
+        end_with_starter(process.starter == OWN)
+    if os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0" and "${now:" in str(config._get_node("name")):
+        raise UserError("torchrun would start the run again from nothing: give it a name, such as name=first.")
     if process.count == 1:
         with open_dict(config):
             trainer.devices = _resolved(trainer.devices, trainer.accelerator)
@@ -63,7 +65,8 @@ def helpers_told(config: DictConfig) -> Iterator[Callable[[Path], None]]:
     def tell(folder: Path) -> None:
         number = number_of(config.trainer.devices)
         if met() is None and number > 1:
-            listening = listen("127.0.0.1", int(os.environ.get("MASTER_PORT", 0)))
+            port = os.environ.get("MASTER_PORT", "0")
+            listening = listen("127.0.0.1", int(port) if port.isdigit() else 0)
             start_helpers(0, number, number, "127.0.0.1", listening.getsockname()[1])
             meet(Meeting.of(this_process(), listening))
         if (meeting := met()) is not None:
@@ -96,9 +99,14 @@ def _first_of_machine(number: int, machines: int) -> Process:
             f"trainer.num_nodes={machines}: start the run with torchrun or srun, as the README says, or on each "
             "machine with MASTER_ADDR, MASTER_PORT and NODE_RANK."
         )
-    os.environ |= {"GROUP_WORLD_SIZE": str(machines), "GROUP_RANK": (machine := os.environ["NODE_RANK"])}
-    port = int(os.environ["MASTER_PORT"])
-    start_helpers(int(machine) * number, number, number * machines, os.environ["MASTER_ADDR"], port)
+    address, port, machine = (os.environ[name] for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK"))
+    if not port.isdigit() or not machine.isdigit() or int(machine) >= machines:
+        raise UserError(
+            f"MASTER_PORT={port} must be a number, and NODE_RANK={machine} one of 0 to {machines - 1}, for "
+            f"trainer.num_nodes={machines}."
+        )
+    os.environ |= {"GROUP_WORLD_SIZE": str(machines), "GROUP_RANK": machine}
+    start_helpers(int(machine) * number, number, number * machines, address, int(port))
     return this_process()
 
 

@@ -46,6 +46,8 @@ def start_helpers(first: int, number: int, count: int, address: str, port: int) 
         count: on all machines.
         address, port: where process 0 is met.
     """
+    for name in [name for name in os.environ if name.startswith("TORCHELASTIC_")]:
+        del os.environ[name]  # of a torchrun that started this one alone
     os.environ |= {
         "ROCOCAP_STARTED": "1", "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(number), "RANK": str(first),
         "LOCAL_RANK": "0", "MASTER_ADDR": address, "MASTER_PORT": str(port),
@@ -59,11 +61,19 @@ def lost() -> str | None:
     return next(filter(None, (helper.fault() for helper in _started)), None)
 
 
-def end_with_starter() -> None:
-    """End this process when the one that started it does: its pipe is then closed."""
+def end_with_starter(own: bool) -> None:
+    """End this process when the one that started it does, even by SIGKILL: nobody would restart or end it later.
+
+    Args:
+        own: that is a process of this run; its pipe is then closed.
+    """
+    starter = os.getppid()
 
     def wait() -> None:
-        os.read(sys.stdin.fileno(), 1)
+        if own:
+            os.read(sys.stdin.fileno(), 1)
+        while not own and os.getppid() == starter:
+            time.sleep(_LOOK_EVERY)
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()

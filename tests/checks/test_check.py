@@ -73,6 +73,9 @@ def test_everything_is_reported_at_once(recipe):
         ("scheduler.warmup", [1.1, "a"], [0, 1]),
         ("trainer.max_epochs", [0, 2.5, "six"], [1]),
         ("trainer.devices", [2.5], [2, "auto", [0, 1]]),
+        ("trainer.num_nodes", [0, "two"], [2]),
+        ("trainer.strategy", ["fsdp", "ddp_spawn"], ["ddp", "auto"]),
+        ("data.global_batch_size", [0, 2.5], [8, None]),
         ("monitor", ["val/cidre", "cider", 3], ["auto", "val/loss", "val/bleu_4"]),
         (
             "name",
