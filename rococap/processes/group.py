@@ -105,8 +105,13 @@ def group() -> Group:
 
 
 def part() -> None:
-    """Go on alone: the others have done their work."""
-    _here.group = None
+    """Go on alone, each of them: what is left is not shared out."""
+    if _here.group is not None:
+        from torch import distributed
+
+        starting.done()
+        distributed.destroy_process_group()
+        _here.group = None
 
 
 def set_up(device: str, devices: Any) -> Group:

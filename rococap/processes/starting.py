@@ -15,6 +15,7 @@ from rococap.types import UserError
 _LOOK_EVERY = 0.5  # seconds
 _GRACE = 20.0  # seconds in which a process that has lost another may end by itself, saying more than this can
 _started: list[Helper] = []
+_done = threading.Event()  # set where the helpers' work is done: how they end then concerns nobody
 
 
 class Helper:
@@ -58,7 +59,14 @@ def start_helpers(first: int, number: int, count: int, address: str, port: int) 
 
 def lost() -> str | None:
     """Which of the processes that this one started has ended before its time, and how."""
+    if _done.is_set():
+        return None
     return next(filter(None, (helper.fault() for helper in _started)), None)
+
+
+def done() -> None:
+    """The processes that this one started have done their work."""
+    _done.set()
 
 
 def end_with_starter(own: bool) -> None:
@@ -82,9 +90,8 @@ def end_with_starter(own: bool) -> None:
 def _watch() -> None:
     """A process that has lost another notices by itself where they next meet, unless it waits for a GPU."""
     while not (fault := lost()):
-        if all(helper.process.poll() == 0 for helper in _started):
+        if _done.wait(_LOOK_EVERY):
             return
-        time.sleep(_LOOK_EVERY)
     time.sleep(_GRACE)
     print(f"error: {fault}, and this one waits in vain for it. The same command goes on.", file=sys.stderr, flush=True)
     os._exit(1)

@@ -110,9 +110,9 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         evaluate.caption_split(captioner, data, "test", folder, recipe)
     if processes.count > 1 and recipe.baselines:
         share_base(captioner, data, "test", recipe)
+    part()
     if is_helper():
         sys.exit()  # scores are the first process's
-    part()
     with clock.part("scoring"):
         rows = evaluate.score_split(captioner, data, "test", folder, recipe)
     folder.note_peak(peak_memory(recipe.device))

@@ -75,6 +75,27 @@ RUNS = [
         "evaluation/test_shared_captions.py",
     ),
     M(
+        "a folder that only one machine sees is taken",
+        "rococap/processes/meeting.py",
+        '"exit" in answer or _appears(Path(answer["path"]), answer["mark"])',
+        "True",
+        "processes/test_meeting.py",
+    ),
+    M(
+        "a task of srun's is alone",
+        "rococap/processes/identity.py",
+        'if "SLURM_PROCID" not in said:',
+        "if True:",
+        "processes/test_identity.py",
+    ),
+    M(
+        "a process that a terminal's srun started waits for others",
+        "rococap/processes/identity.py",
+        "if in_shell or count == 1:",
+        "if count == 1:",
+        "processes/test_identity.py",
+    ),
+    M(
         "every process encodes all",
         "rococap/data/kept/features.py",
         "[place::count]",
