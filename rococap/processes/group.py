@@ -19,6 +19,7 @@ from rococap.processes.meeting import Meeting
 from rococap.types import UserError
 
 if TYPE_CHECKING:
+    import torch
     from torch.distributed import ProcessGroup
 
 # For one that prepares data while others wait. One that was killed is noticed at once: its connections close.
@@ -131,22 +132,34 @@ def set_up(device: str, devices: Any) -> Group:
     from torch.distributed.distributed_c10d import PrefixStore
 
     process = _here.meeting.process
-    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
-    if device == "cuda":
-        own = process.local_rank if isinstance(devices, int) else int(list(devices)[process.local_rank])
-        if own >= torch.cuda.device_count():
-            raise UserError(
-                f"trainer.devices={devices}, but this process sees {torch.cuda.device_count()} GPUs. Take fewer, or "
-                "let each task see all of its machine's (of SLURM: --gpus-per-node, not --gpus-per-task)."
-            )
-        torch.cuda.set_device(own)
+    own = _own_gpu(process, devices) if device == "cuda" else None
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // process.on_machine))
-    store = PrefixStore("group", _here.meeting.store)
-    distributed.init_process_group(backend, store=store, rank=process.rank, world_size=process.count)
+    # As Lightning would set them up; it leaves alone what is there.
+    distributed.init_process_group(
+        "gloo" if own is None else "nccl",
+        store=PrefixStore("group", _here.meeting.store),
+        rank=process.rank,
+        world_size=process.count,
+        device_id=own,
+    )
     patient = distributed.new_group(backend="gloo", timeout=_LONGEST)
     _here.group = Group(process, patient)
     return _here.group
+
+
+def _own_gpu(process: Process, devices: Any) -> torch.device:
+    import torch
+
+    named = devices.strip(",").split(",") if isinstance(devices, str) and "," in devices else devices
+    number = process.local_rank if isinstance(named, int | str) else int(named[process.local_rank])
+    if number >= torch.cuda.device_count():
+        raise UserError(
+            f"trainer.devices={devices}, but this process sees {torch.cuda.device_count()} GPUs. Take fewer, or let "
+            "each task see all of its machine's (of SLURM: --gpus-per-node, not --gpus-per-task)."
+        )
+    torch.cuda.set_device(number)
+    return torch.device("cuda", number)
 
 
 @contextmanager
