@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ HEADINGS = {
     "trainable_parameters": "trainable",
 }
 SIGNS = {"best": "*", "tie": "=", "": ""}
+_MARKUP = re.compile(r"<(?=[a-zA-Z/!])|!(?=\[)")  # tags and pictures: names and errors are text
 _LONG = 20  # characters of a heading in a terminal; a longer setting's name is broken at its dots
 
 
@@ -86,7 +88,8 @@ def write_markdown(path: Path, comparison: Comparison) -> None:
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     said = [legend(comparison).replace("* best", "**bold**: best"), "", *(f"- {note}" for note in comparison.notes)]
     said += [f"- left out: {run.label}: {reason}" for run, reason in comparison.left_out]
-    write_whole(path, "\n".join([*lines, "", *said]) + "\n")
+    text = "\n".join(" ".join(line.splitlines()) for line in [*lines, "", *said])
+    write_whole(path, _MARKUP.sub(r"\\\g<0>", text) + "\n")
 
 
 def _records(comparison: Comparison) -> Iterator[dict[str, object]]:

@@ -203,7 +203,8 @@ def _curve(run: Run, setting: Setting, index: int, rows: Sequence[Mapping[str, s
         name=setting.label,
         legendgroup=setting.label,
         showlegend=run is setting.runs[0] and index < _NAMED,
-        hovertemplate=f"{run.label}: {setting.label}, seed {value_text(run.recipe[SEED])}<br>%{{y:.4f}}<extra></extra>",
+        meta=f"{run.label}: {setting.label}, seed {value_text(run.recipe[SEED])}",
+        hovertemplate="%{meta}<br>%{y:.4f}<extra></extra>",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from plotly.offline import get_plotlyjs
 from rococap.data.image import to_rgb
 
 COLOURS = ("#0969da", "#bf8700", "#1a7f37", "#8250df", "#cf222e", "#1b7c83", "#6e7781")  # of lines and bars, in turn
+_TAG = re.compile(r"<(?!br>)(?=[a-zA-Z/!])")
 _AXIS = {"gridcolor": "#ebf0f8", "linecolor": "#ebf0f8", "zerolinecolor": "#ebf0f8", "automargin": True}
 # Plotly's own templates go into each chart whole: hundreds of settings, most of them for charts of other kinds.
 _LOOKS = {
@@ -64,8 +66,21 @@ def chart(figure: Figure, height: int = 380, **layout: Any) -> Markup:
     }
     drawn = figure.to_dict()
     drawn["layout"] |= usual | layout  # as plain values: what Figure checks of each costs more than all the rest
+    drawn = _as_text(drawn)
     settings = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["lasso2d", "select2d"]}
     return Markup(to_html(drawn, config=settings, include_plotlyjs=False, full_html=False, validate=False))
+
+
+def _as_text(drawn: Any) -> Any:
+    """A chart whose names and labels are text. Plotly takes some tags in them for its own, links too.
+
+    Our own templates have tags; a line may be broken anywhere.
+    """
+    if isinstance(drawn, dict):
+        return {key: each if key == "hovertemplate" else _as_text(each) for key, each in drawn.items()}
+    if isinstance(drawn, list | tuple):
+        return [_as_text(each) for each in drawn]
+    return _TAG.sub("&lt;", drawn) if isinstance(drawn, str) else drawn
 
 
 def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
