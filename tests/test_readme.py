@@ -57,7 +57,7 @@ TOGETHER = [
     "torchrun --nproc_per_node=2 train.py data.root=DIR data.global_batch_size=8 name=pair",
     "torchrun --nnodes=2 --nproc_per_node=4 --rdzv_backend=c10d --rdzv_endpoint=HOST:29400 train.py data.root=DIR "
     "name=wide",
-    "srun --nodes=2 --ntasks-per-node=4 --gpus-per-node=4 python train.py data.root=DIR name=wide",
+    "srun --kill-on-bad-exit --nodes=2 --ntasks-per-node=4 --gpus-per-node=4 python train.py data.root=DIR name=wide",
 ]  # they compose here; see tests/processes/test_started.py for what starts them
 INSTALLS = [
     "pip install -c constraints.txt -e .",

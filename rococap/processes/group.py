@@ -172,8 +172,7 @@ def at_work() -> Iterator[None]:
             raise
         logging.getLogger(__name__).debug("lost: %s", error)
         time.sleep(1.0)  # it may take a moment until it has ended
-        fault = starting.lost() or "another process of this run ended"
+        fault = starting.lost() or "Another process of this run ended"
         raise UserError(
-            f"{fault[0].upper()}{fault[1:]}, and the others with it; what it said stands above. The same command goes "
-            "on."
+            f"{fault}, and the others with it; what it said stands above. The same command goes on."
         ) from None

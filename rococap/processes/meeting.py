@@ -71,7 +71,7 @@ class Meeting:
             if self._has(names, min(1.0, patience.total_seconds())):
                 return
             if fault := starting.lost():
-                raise UserError(f"The {fault}. What it said stands above.")
+                raise UserError(f"{fault}: what it said stands above.")
         missing = [str(rank) for rank, name in enumerate(names) if not self.store.check([name])]
         raise UserError(
             f"{self.process.starter} says that {self.process.count} processes work on this run; after "

@@ -35,7 +35,7 @@ class Helper:
         if not code:
             return None
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return f"process {self.rank} ended {how}"
+        return f"Process {self.rank} ended {how}"
 
 
 def start_helpers(first: int, number: int, count: int, address: str, port: int) -> None:
