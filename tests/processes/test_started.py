@@ -28,9 +28,14 @@ def tasks(words, place, count=2):
     return [process.returncode for process in started], out
 
 
-def begin(name, place, *options, log):
+def begin(name, place, *options, log, cache=None):
     """A torchrun that trains."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ROCOCAP_CACHE": str(place / "cache")}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "ROCOCAP_CACHE": str(cache or place / "cache"),
+    }
     words = [*TORCHRUN, *options, str(ROOT / "train.py"), *WORDS, f"name={name}"]
     return subprocess.Popen(words, cwd=place, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
 
@@ -106,7 +111,10 @@ def test_two_machines_killed_in_turn_go_on(place, undisturbed, tmp_path):
             "--rdzv_backend=c10d",
             f"--rdzv_endpoint=127.0.0.1:{free_port()}",
         ]
-        agents = [begin("machines", place, *options, log=log.with_suffix(f".{number}")) for number in range(2)]
+        agents = [
+            begin("machines", place, *options, log=log.with_suffix(f".{number}"), cache=tmp_path / f"cache{number}")
+            for number in range(2)
+        ]
         if killed is not None:
             until_saved(folder, epoch, *agents)
             agents[killed].kill()
