@@ -121,7 +121,9 @@ def test_two_machines_killed_in_turn_go_on(place, undisturbed, tmp_path):
         codes = [agent.wait(timeout=120) for agent in agents]
         said = "".join(file.read_text() for file in tmp_path.glob(f"{turn}.*"))
         assert [bool(code) for code in codes] == [killed is not None] * 2, said
-        assert killed is None or "nother process of this run ended" in said or "Process 0 of this run" in said, said
+        # A torchrun that has lost the place where the agents meet may be the first to say so.
+        words = ("nother process of this run ended", "Process 0 of this run", "RendezvousConnectionError")
+        assert killed is None or any(word in said for word in words), said
     assert folder.config.trainer.num_nodes == 2 and folder.state["state"] == "finished"
     assert_same(folder, undisturbed, bits=False)
 
