@@ -55,11 +55,24 @@ def evaluate(run: Path, split: Split, report: Report | None = None, *, trusted: 
     hold_run(run)  # both would write run.json
     captioner = best_captioner(folder, recipe)
     data = build_data(recipe, captioner)
+    _warn_of_other_data(folder, data)
     caption_split(captioner, data, split, folder, recipe)
     rows = score_split(captioner, data, split, folder, recipe)
     if report is not None:
         report(folder, split, data.examples(split), captioner)
     return rows
+
+
+def _warn_of_other_data(folder: RunFolder, data: CaptionData) -> None:
+    was = folder.environment.get("data")
+    if was is not None and was != data.fingerprint:
+        log.warning(
+            "%s was trained on other data than lies there now: its fingerprint was %.12s, is %.12s.\n"
+            "It is captioned and scored as it is now; what was not to be seen in training may have been.",
+            folder.path,
+            was,
+            data.fingerprint,
+        )
 
 
 def caption_images(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,9 +52,13 @@ def _kept(run: Path, split: Split) -> dict[str, FloatArray]:
     path = _path(run, split)
     if not path.is_file() or not _captions(run, split).is_file():
         return {}
-    with np.load(path) as file:
-        same = str(file[_OF]) == _digest(run, split)
-        return {key: file[key] for key in file.files if key != _OF} if same else {}
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            same = str(file[_OF]) == _digest(run, split)
+            return {key: file[key] for key in file.files if key != _OF} if same else {}
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        log.warning("%s is damaged (%s): what it held is counted anew", path, error)
+        return {}
 
 
 def _path(run: Path, split: Split) -> Path:
