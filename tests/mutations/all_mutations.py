@@ -1,8 +1,9 @@
 """Every mutation, room by room."""
 
 from mutations_of_data import DATA
+from mutations_of_folders import FOLDERS
 from mutations_of_models import MODELS
 from mutations_of_runs import RUNS
 from mutations_of_scores import SCORES
 
-MUTATIONS = [*MODELS, *DATA, *SCORES, *RUNS]
+MUTATIONS = [*MODELS, *DATA, *SCORES, *RUNS, *FOLDERS]
