@@ -59,8 +59,8 @@ FOLDERS = [
     M(
         "the last checkpoint goes",
         CLEANING,
-        ', folder.checkpoints / "last.ckpt", ',
-        ", ",
+        'folder.checkpoints / "last.ckpt", folder.last_checkpoint() or there[-1]',
+        "there[-2]",
         "scripts/test_runs.py -kclean",
     ),
     M(
