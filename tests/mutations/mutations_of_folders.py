@@ -89,7 +89,7 @@ FOLDERS = [
         "rococap/report/page.py",
         "    drawn = _as_text(drawn)\n",
         "",
-        "report/test_text.py -kcomparison",
+        "report/test_hostile_text.py -kcomparison",
     ),
     M(
         "a model's Python is run",
