@@ -68,6 +68,7 @@ class CaptionData(LightningDataModule):
         self.fingerprint = source.fingerprint()
         self._datasets: dict[Split, CaptionDataset] = {}
         self._chose: bool | None = None
+        self.epoch = 0  # in which training goes on
 
     def examples(self, split: Split) -> list[Example]:
         """The readable examples that the run uses, for valid and test in the loader's order."""
@@ -113,7 +114,9 @@ class CaptionData(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("train", self._sampler("train", self.batch_size, True, *self._part()))
+        sampler = self._sampler("train", self.batch_size, True, *self._part())
+        sampler.set_epoch(self.epoch)  # workers ask for the first batches before Lightning says which epoch it is
+        return self._loader("train", sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         return self._loader("valid", self._sampler("valid", self.batch_size, False, *self._part()))

@@ -32,11 +32,12 @@ class Records(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         # Before the checkpoint is saved, so that no saved epoch lacks its row.
+        metrics = trainer.callback_metrics  # asked for by every process: they sum it up together
         if not trainer.is_global_zero:
             return
         # Lightning keeps the values of an earlier epoch where this one was not validated.
         old = "val/" if self.validated != trainer.current_epoch else "train/loss_step"
-        values = {name: float(value) for name, value in trainer.callback_metrics.items() if not name.startswith(old)}
+        values = {name: float(value) for name, value in metrics.items() if not name.startswith(old)}
         values.pop("train/loss_step", None)
         values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         row = {"step": float(trainer.global_step), **values, "wall_seconds": self.clock.seconds()}

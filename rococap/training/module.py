@@ -165,3 +165,4 @@ class CaptionModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.captioner.load_trainable_state(captioner_state(checkpoint))
+        self.trainer.datamodule.epoch = checkpoint["epoch"] + 1  # type: ignore[attr-defined]

@@ -58,7 +58,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     processes = set_up(recipe.device, cfg.trainer.devices)
     reset_peak_memory(recipe.device)
     arithmetic = recipe.precision.lightning(recipe.device)
-    optimizer = build(cfg.optimizer, _convert_="all")  # plain values: checkpoints hold them
+    optimizer = build(cfg.optimizer)
     refuse_paged(optimizer, recipe.device)
     scorer = evaluate.scorer(recipe.metrics)
     loggers = [logger(folder, recipe.settings) for logger in build(cfg.logger).values() if not is_helper()]

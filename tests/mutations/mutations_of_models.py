@@ -179,6 +179,13 @@ MODELS = [
         "training/test_run.py -kjust_encoded",
     ),
     M(
+        "workers begin with the first epoch's order where a run goes on",
+        "rococap/training/module.py",
+        'self.trainer.datamodule.epoch = checkpoint["epoch"] + 1',
+        "self.trainer.datamodule.epoch = 0",
+        "training/test_order.py",
+    ),
+    M(
         "a run does not go on",
         TRAIN,
         "ckpt_path=folder.last_checkpoint()",
