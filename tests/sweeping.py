@@ -36,11 +36,11 @@ PROGRAM = """
     @guarded
     def main(cfg):
         folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
+        does = DOES.get(cfg.seed) if not Path("mended").exists() else None  # settled before it says that it runs
         with session(folder):
             print("works on", folder.path.name, flush=True)
             facts = environment(conf_folder(HydraConfig.get()), "cpu", "32-true", build(cfg.data.source).fingerprint())
             folder.write_json("environment.json", facts)
-            does = DOES.get(cfg.seed) if not Path("mended").exists() else None
             if does == "fail":
                 raise RuntimeError("a bug\\nof many lines")
             if does == "mistake":
