@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import warnings
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,15 +21,41 @@ from rococap.types import LazyImage, UserError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 150_000_000  # a larger image is taken for a decompression bomb
-MAX_BYTES = 1 << 30  # the same for a file packed in a zip
+MAX_BYTES = 1 << 30  # the same for an image file, packed or not
+
+_opening = threading.Lock()  # an archive counts its open members, and threads would miscount
 
 
 class UnreadableImage(UserError):
     """An image that cannot be decoded; the message names it and says why."""
 
 
+class StoredImage(ABC):
+    """An image whose bytes lie in a file, or in a part of one."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def files(self) -> tuple[Path, ...]:
+        """The files that hold it: while they are untouched, so is it."""
+
+    @property
+    def part(self) -> str:
+        """Which part of these files it is; empty where it is all of one."""
+        return ""
+
+    @abstractmethod
+    def content(self) -> bytes:
+        """An image file's bytes, checked where its container has a checksum; raises many errors, or UnreadableImage."""
+
+    def open(self) -> Image.Image:
+        # Not by name: Pillow maps an uncompressed TIFF into memory then, and turns it wrongly.
+        return Image.open(io.BytesIO(self.content()))
+
+
 @dataclass(frozen=True, slots=True)
-class FileImage:
+class FileImage(StoredImage):
     """An image file on disk."""
 
     path: Path
@@ -35,14 +63,17 @@ class FileImage:
     def __str__(self) -> str:
         return str(self.path)
 
-    def open(self) -> Image.Image:
-        if self.path.stat().st_size == 0:
-            raise UnreadableImage(f"{self}: the file is empty (0 bytes)")
-        return Image.open(self.path)
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
+    def content(self) -> bytes:
+        _require_size(self, self.path.stat().st_size)
+        return self.path.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
-class ZipImage:
+class ZipImage(StoredImage):
     """An image in a zip archive, read in place. Every process opens the archive for itself, once."""
 
     archive: Path
@@ -51,14 +82,24 @@ class ZipImage:
     def __str__(self) -> str:
         return f"{self.archive}/{self.member}"
 
-    def open(self) -> Image.Image:
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.archive,)
+
+    @property
+    def part(self) -> str:
+        return self.member
+
+    def content(self) -> bytes:
         archive = _archive(self.archive, os.getpid())
-        size = archive.getinfo(self.member).file_size
-        if size == 0:
-            raise UnreadableImage(f"{self}: the file is empty (0 bytes)")
-        if size > MAX_BYTES:
-            raise UnreadableImage(f"{self}: unpacks to {size:,} bytes, more than the limit of {MAX_BYTES:,}")
-        return Image.open(io.BytesIO(archive.read(self.member)))
+        _require_size(self, archive.getinfo(self.member).file_size)
+        with _opening:
+            stream = archive.open(self.member)
+        try:
+            return stream.read()
+        finally:
+            with _opening:
+                stream.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +114,13 @@ class BytesImage:
 
     def open(self) -> Image.Image:
         return Image.open(io.BytesIO(self.content))
+
+
+def _require_size(image: StoredImage, size: int) -> None:
+    if size == 0:
+        raise UnreadableImage(f"{image}: the file is empty (0 bytes)")
+    if size > MAX_BYTES:
+        raise UnreadableImage(f"{image}: holds {size:,} bytes, more than the limit of {MAX_BYTES:,}")
 
 
 @lru_cache(maxsize=16)

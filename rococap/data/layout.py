@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rococap.data.image import SUFFIXES, FileImage, ZipImage
+from rococap.data.image import SUFFIXES, FileImage, StoredImage, ZipImage
 from rococap.data.tables import bare_id
-from rococap.types import LazyImage, Split, UserError
+from rococap.types import Split, UserError
 
 SPLIT_WORDS = {
     "train": {"train", "training"},
@@ -20,14 +20,6 @@ SPLIT_WORDS = {
     "test": {"test", "testing"},
 }
 OUTSIDE = re.compile(r"^([A-Za-z]:)?[/\\]|(^|[/\\])\.\.([/\\]|$)")  # a path that would leave the archive's folder
-
-
-@dataclass(frozen=True, slots=True)
-class StoredImage:
-    """An image file, and a stamp that changes with its content: checksum in a zip, size and time on disk."""
-
-    image: LazyImage
-    stamp: str
 
 
 @dataclass(frozen=True)
@@ -109,8 +101,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, StoredImage]]:
         if entry.is_dir():
             yield from _in_folder(Path(entry.path))
         elif _is_image(entry.name):
-            facts = entry.stat()
-            yield bare_id(entry.name), StoredImage(FileImage(Path(entry.path)), f"{facts.st_size} {facts.st_mtime_ns}")
+            yield bare_id(entry.name), FileImage(Path(entry.path))
 
 
 def _in_zip(archive: Path, outside: list[str]) -> Iterator[tuple[str, StoredImage]]:
@@ -127,7 +118,7 @@ def _in_zip(archive: Path, outside: list[str]) -> Iterator[tuple[str, StoredImag
         if OUTSIDE.search(member.filename):
             outside.append(member.filename)
         elif _is_image(name) and not folder.startswith("__MACOSX"):
-            yield bare_id(name), StoredImage(ZipImage(archive, member.filename), f"{member.CRC:08x}")
+            yield bare_id(name), ZipImage(archive, member.filename)
 
 
 def _is_image(name: str) -> bool:

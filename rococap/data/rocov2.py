@@ -6,15 +6,15 @@ Scientific Data 11. https://doi.org/10.1038/s41597-024-03496-6
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from functools import cached_property
 from pathlib import Path
 
-from rococap.data.layout import Layout, StoredImage
+from rococap.data.image import StoredImage
+from rococap.data.layout import Layout
 from rococap.data.splits import Loaded, SplitSource
 from rococap.data.tables import ByName, bare_id, by_number, read_table
-from rococap.types import SPLITS, Concept, Example, Split, UserError
+from rococap.types import Concept, Example, Split, UserError
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ HOW_TO_GET = """\
 ROCOv2 is not there: {root} {problem}.
   from Zenodo: put the files of https://zenodo.org/records/10821435 there as they are, unpacked or not
     (train_images.zip, valid_images.zip, test_images.zip, *_captions.csv, *_concepts.csv, *_concepts_manual.csv,
-    cui_mapping.csv, license_information.csv); elsewhere: data.root=DIR
+    cui_mapping.csv, license_information.csv); elsewhere: data.root=DIR, or --root DIR beside --run
   from Hugging Face: data=rocov2_hub reads the mirror eltorio/ROCOv2-radiology
   Rückert et al. 2024, Scientific Data, "ROCOv2: Radiology Objects in COntext Version 2"; each image CC BY or CC BY-NC
 To see the program run without it: python train.py experiment=demo"""
@@ -35,17 +35,6 @@ class RocoV2(SplitSource):
     An id listed twice keeps its first line. All are counted in the log.
     """
 
-    def fingerprint(self) -> str:
-        """Hex digest over the ids, captions and image files of all splits that are there."""
-        digest = hashlib.sha256()
-        for split in SPLITS:
-            if not self._has(split):
-                continue
-            loaded = self.loaded(split)
-            for example, stamp in zip(loaded.examples, loaded.marks, strict=True):
-                digest.update("\0".join((split, example.id, *example.captions, stamp, "")).encode())
-        return digest.hexdigest()
-
     @cached_property
     def _layout(self) -> Layout:
         if self.root is None or not self.root.is_dir():
@@ -55,7 +44,7 @@ class RocoV2(SplitSource):
             raise UserError(HOW_TO_GET.format(root=self.root, problem="is empty"))
         return layout
 
-    def _has(self, split: Split) -> bool:
+    def has(self, split: Split) -> bool:
         layout = self._layout
         return layout.table(split, "captions") is not None or (split == "test" and bool(layout.images(split)[0]))
 
@@ -106,15 +95,14 @@ class RocoV2(SplitSource):
         examples = [
             Example(
                 id=name,
-                image=images[key].image,
+                image=images[key],
                 captions=(captions[name],) if captions[name] else (),
                 concepts=concepts.get(name, ()),
                 attribution=self._attributions.get(name, ""),
             )
             for name, key in kept.items()
         ]
-        marks = [images[key].stamp for key in kept.values()]
-        return Loaded(examples, marks, {problem: names for problem, names in problems.items() if names})
+        return Loaded(examples, {problem: names for problem, names in problems.items() if names})
 
     def _concepts(self, split: Split) -> ByName[tuple[Concept, ...]]:
         listed, by_hand = self._cuis(split, manual=False), self._cuis(split, manual=True)

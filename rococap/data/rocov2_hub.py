@@ -5,18 +5,14 @@ The mirror holds PNG re-encodings, the manual concepts only (an empty list as ['
 
 from __future__ import annotations
 
-import hashlib
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from rococap.data.image import UnreadableImage
+from rococap.data.image import StoredImage, UnreadableImage
 from rococap.data.splits import Loaded, SplitSource
 from rococap.data.tables import bare_id
-from rococap.types import SPLITS, Concept, Example, Split, UserError
+from rococap.types import Concept, Example, Split, UserError
 
 MIRROR = "eltorio/ROCOv2-radiology"
 COLUMNS = ("image", "image_id", "caption", "cui")
@@ -24,21 +20,30 @@ NAMES: dict[Split, str] = {"train": "train", "valid": "validation", "test": "tes
 
 
 @dataclass(frozen=True, slots=True)
-class RowImage:
+class RowImage(StoredImage):
     """The image of a row. The rows are memory-mapped by `datasets`; bytes are fetched when it is opened."""
 
     rows: Any  # datasets.Dataset, images undecoded
     number: int
     name: str
+    holders: tuple[Path, ...]  # the files of all rows
 
     def __str__(self) -> str:
         return self.name
 
-    def open(self) -> Image.Image:
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return self.holders
+
+    @property
+    def part(self) -> str:
+        return str(self.number)
+
+    def content(self) -> bytes:
         image = self.rows[self.number]["image"]
         if not image or not image["bytes"]:
             raise UnreadableImage(f"{self}: the row has no image")
-        return Image.open(io.BytesIO(image["bytes"]))
+        return bytes(image["bytes"])
 
 
 class RocoV2Hub(SplitSource):
@@ -47,23 +52,14 @@ class RocoV2Hub(SplitSource):
     A row with an empty caption is left out, and of rows with one id the first is kept; both are counted in the log.
     """
 
-    def fingerprint(self) -> str:
-        """Hex digest over the ids, captions and parquet files of all splits."""
-        digest = hashlib.sha256()
-        for split in SPLITS:
-            loaded = self.loaded(split)
-            digest.update("\0".join((split, *loaded.marks, "")).encode())
-            for example in loaded.examples:
-                digest.update("\0".join((example.id, *example.captions, "")).encode())
-        return digest.hexdigest()
-
     def load(self, split: Split) -> Loaded:
-        """A split in the mirror's order; its marks are the hub's revision, or name, size and time of each file."""
+        """A split in the mirror's order."""
         rows = self._rows(split)
         where = f"{self.root or MIRROR}, {NAMES[split]}"
         if absent := [column for column in COLUMNS if column not in rows.column_names]:
             raise UserError(f"{where} has no column {absent[0]!r}; it has {', '.join(rows.column_names)}.")
         table = rows.select_columns(["image_id", "caption", "cui"])[:]
+        holders = tuple(Path(file["filename"]) for file in rows.cache_files)
         examples: dict[str, Example] = {}
         repeated, empty = [], []
         for number, (name, caption, cuis) in enumerate(zip(*table.values(), strict=True)):
@@ -74,12 +70,13 @@ class RocoV2Hub(SplitSource):
                 empty.append(name)
             else:
                 concepts = tuple(Concept(cui, manual=True) for cui in cuis or () if cui != "nan")
-                examples[name] = Example(name, RowImage(rows, number, f"{where}, {name}"), (caption,), concepts)
+                image = RowImage(rows, number, f"{where}, {name}", holders)
+                examples[name] = Example(name, image, (caption,), concepts)
         if not examples:
             raise UserError(f"{where} has no row with a caption.")
         found = {"rows repeat an id; the first of each is kept": repeated, "captions are empty; left out": empty}
         problems = {what: names for what, names in found.items() if names}
-        return Loaded(list(examples.values()), self._files(split, rows), problems)
+        return Loaded(list(examples.values()), problems)
 
     def _rows(self, split: Split) -> Any:
         """datasets.Dataset of a split, images undecoded."""
@@ -114,8 +111,3 @@ class RocoV2Hub(SplitSource):
                 f"Download them from https://huggingface.co/datasets/{MIRROR}, or leave data.root out."
             )
         return files
-
-    def _files(self, split: Split, rows: Any) -> list[str]:
-        if self.root is None:  # a cache's folder is named after the hub's revision
-            return sorted({Path(file["filename"]).parent.name for file in rows.cache_files})
-        return [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in self._parquet(split)]

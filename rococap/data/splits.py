@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rococap.data.kept.checksums import checksums
 from rococap.types import SPLITS, Example, Source, Split, UserError
 
 log = logging.getLogger(__name__)
@@ -18,7 +20,6 @@ class Loaded:
     """A split as it was read."""
 
     examples: list[Example]
-    marks: list[str]  # of the files that hold the images: they change when the files do
     problems: dict[str, list[str]]  # what was left out or odd -> which ids or lines
 
 
@@ -33,9 +34,14 @@ class SplitSource(ABC):
     def load(self, split: Split) -> Loaded:
         """Read a split's tables, never pixels; raises UserError where they are missing or hold nothing."""
 
-    @abstractmethod
+    def has(self, split: Split) -> bool:
+        """Whether this copy has a split at all."""
+        return True
+
     def fingerprint(self) -> str:
-        """Hex digest that changes when ids, captions or image files change."""
+        """See `fingerprint`, of the splits that are there."""
+        place = str(self.root.resolve()) if self.root else type(self).__name__
+        return fingerprint({split: self.examples(split) for split in SPLITS if self.has(split)}, place)
 
     def examples(self, split: Split) -> list[Example]:
         """A split in the dataset's own order; raises UserError where it cannot be had."""
@@ -54,6 +60,21 @@ class SplitSource(ABC):
             for problem, names in self._loaded[split].problems.items():
                 log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, ", ".join(names[:3]))
         return self._loaded[split]
+
+
+def fingerprint(splits: Mapping[Split, Sequence[Example]], place: str) -> str:
+    """Hex digest of all that examples hold and of their images' bytes, wherever these lie.
+
+    Args:
+        splits: whose images lie in files.
+        place: the dataset's name among those whose images were read before.
+    """
+    examples = [(split, example) for split, all_of_it in splits.items() for example in all_of_it]
+    digest = hashlib.sha256()
+    for (split, e), checksum in zip(examples, checksums([e.image for _, e in examples], place), strict=True):
+        concepts = [(concept.cui, concept.name, concept.manual) for concept in e.concepts]
+        digest.update(repr((split, e.id, e.captions, concepts, e.attribution, checksum)).encode())
+    return digest.hexdigest()
 
 
 def available(source: Source) -> tuple[dict[Split, list[Example]], dict[Split, UserError]]:

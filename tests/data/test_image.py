@@ -94,6 +94,14 @@ def test_exif_orientation(mode, tmp_path):
     assert result[0, 3, 0] == 255
 
 
+def test_an_uncompressed_tiff_is_turned_as_it_is_from_memory(tmp_path):
+    """Opened by its name, Pillow 13 maps it into memory with its sides exchanged."""
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (20, 30), dtype=np.uint8))
+    image.save(tmp_path / "x.tif", tiffinfo={274: 6})
+    result = np.asarray(read(FileImage(tmp_path / "x.tif")))[..., 0]
+    assert np.array_equal(result, np.rot90(np.asarray(image), -1))
+
+
 def broken_files(folder: Path) -> list[Path]:
     buffer = io.BytesIO()
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)

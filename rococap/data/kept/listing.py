@@ -15,6 +15,7 @@ from rococap.data.kept.folders import cache_root
 from rococap.types import UserError
 
 KINDS = {
+    "checksums": "checksums of image files",
     "images": "decoded images",
     "features": "encoded images",
     "doctor": "examined images",

@@ -16,6 +16,7 @@ KEYS = [
     keys.Copies(LOOKS),
     keys.Captions("dataset", {"fraction": 0.1}, "weights", {"side": 7}, {"model": {"path": "x"}}, "fp32", "cpu"),
     keys.Scores({"bleu": "n:5|refs:1"}),
+    keys.Checksums("place"),
     keys.Parts("dataset", "weights", {"model": {"path": "x"}}, "fp32", "cpu", "code"),
 ]
 FIELDS = [(key, field.name) for key in KEYS for field in fields(key)]
