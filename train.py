@@ -9,10 +9,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from rococap.checks.command_line import check_command_line
-from rococap.cli import guarded, user_errors
+from rococap.cli import user_errors
 from rococap.config import register
 from rococap.processes.group import at_work
 from rococap.runs.claims import claim
+from rococap.runs.interruption import guarded
 from rococap.runs.session import session
 from rococap.runs.terminal import show_run
 from rococap.sweeps.gpus import gpu_of_job
@@ -26,7 +27,7 @@ CONF = Path(__file__).resolve().parent / "conf"
 def main(cfg: DictConfig) -> float:
     """One run, or one job of a sweep; gives the value that a sweeper may optimize."""
     folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
-    if not folder.finished:
+    if not folder.done:
         with gpu_of_job(cfg.trainer.accelerator, cfg.trainer.devices), session(folder) as clock, at_work():
             from rococap.report.run import report  # these import torch: only once the folder is known to be right
             from rococap.training.train import train

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import logging
-import os
 import re
-import shlex
 import signal
 import sys
 import time
-import traceback
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
-from hydra.conf import HydraConf
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -30,7 +21,6 @@ from rococap.types import UserError
 
 FAILED_JOBS = 1  # of a sweep, some
 USER_ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 
 _MOMENT = 1.0  # seconds without a progress bar
 _PATIENCE = 5.0  # seconds that a process leaves to the first one to say what is wrong
@@ -61,11 +51,27 @@ class LiveHandler(logging.StreamHandler[TextIO]):
         return sys.stdout
 
 
+class Interrupted(BaseException):
+    """A signal asked for the end. No `Exception`: nothing on its way out takes it for a fault of its own."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+    def __str__(self) -> str:
+        return self.signal.name
+
+    @property
+    def exit_code(self) -> int:
+        """As shells say it: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.signal
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
     """Wrap a command: `with user_errors():`, or `@user_errors()` above its `main`.
 
-    A UserError or Ctrl-C ends the process without a traceback; any other exception keeps its own.
+    A UserError or a signal ends the process without a traceback; any other exception keeps its own.
     """
     try:
         yield
@@ -73,9 +79,10 @@ def user_errors() -> Iterator[None]:
         _let_the_first_say_it()
         print(f"error: {printable(error)}", file=sys.stderr)
         sys.exit(USER_ERROR)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except (Interrupted, KeyboardInterrupt) as error:
+        stop = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        print(f"interrupted by {stop}", file=sys.stderr)
+        sys.exit(stop.exit_code)
 
 
 def printable(text: object) -> str:
@@ -102,69 +109,6 @@ def add_trust(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--trust", action="store_true", help="build whatever the folder's config.yaml names, as if you had written it"
     )
-
-
-def guarded(task: Callable[[DictConfig], float]) -> Callable[[DictConfig], float]:
-    """Wrap what hydra.main calls: a job that fails does not end the sweep, it gives NaN; its folder says why."""
-
-    @functools.wraps(task)
-    def run(cfg: DictConfig) -> float:
-        hydra = HydraConfig.get()
-        stop_on_terminate()
-        if hydra.mode == RunMode.RUN:
-            log.info("to go on after an interruption: %s", continue_command(hydra))
-            with user_errors(), going_on(hydra):
-                return _interruptible(task, cfg)
-        try:
-            return _interruptible(task, cfg)
-        except UserError as error:
-            print(f"error in job {hydra.job.num}: {printable(error)}", file=sys.stderr)
-        except Exception:
-            traceback.print_exc()
-        return float("nan")
-
-    return run
-
-
-@contextmanager
-def going_on(hydra: HydraConf) -> Iterator[None]:
-    """End the process at Ctrl-C, saying how to go on with the run or the sweep."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(f"interrupted; to go on: {continue_command(hydra)}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-
-
-def stop_on_terminate() -> None:
-    """Take SIGTERM as Ctrl-C: noted, and answered with how to go on. A cluster's launcher may have its own way."""
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def continue_command(hydra: HydraConf) -> str:
-    """The command line that goes on with the run, or the sweep, that is going on in this process."""
-    words = list(sys.argv)
-    keys = ("name=", "hydra.run.dir=", "hydra.sweep.dir=")
-    if not any(word.lstrip("+").startswith(keys) for word in words):
-        sweep = hydra.mode == RunMode.MULTIRUN
-        folder = Path(os.path.relpath(hydra.sweep.dir if sweep else hydra.run.dir))
-        inside = folder.parts[:1] == ("multirun",)
-        key = "name" if inside else f"hydra.{'sweep' if sweep else 'run'}.dir"
-        # Beside the other settings: argparse takes them in one row only, and a flag may follow them.
-        last = max((i for i, word in enumerate(words) if "=" in word and word[0] != "-"), default=len(words) - 1)
-        words.insert(last + 1, f"{key}={folder.relative_to('multirun') if inside else folder}")
-    return shlex.join(["python", *words])
-
-
-def _interruptible(task: Callable[[DictConfig], float], cfg: DictConfig) -> float:
-    try:
-        return task(cfg)
-    except SystemExit as stop:
-        # Lightning turns Ctrl-C into an exit of its own.
-        if isinstance(stop.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from None
-        raise
 
 
 def _let_the_first_say_it() -> None:

@@ -39,6 +39,12 @@ class DecodingConfig:
 
 
 @dataclass
+class CheckpointConfig:
+    every: str | None = MISSING  # a time such as 15min; null: only after an epoch
+    keep: Any = MISSING  # of the epochs' checkpoints: auto, all, best+last or a number
+
+
+@dataclass
 class RunConfig:
     """Scalars are typed here; what each open group may hold is its `_target_`'s signature."""
 
@@ -54,6 +60,7 @@ class RunConfig:
     )
     data: DataConfig = MISSING
     decoding: DecodingConfig = MISSING
+    checkpoint: CheckpointConfig = MISSING
     model: dict[str, Any] = MISSING
     lora: dict[str, Any] = MISSING
     optimizer: dict[str, Any] = MISSING

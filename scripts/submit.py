@@ -12,6 +12,7 @@ from pathlib import Path
 from rococap.cli import add_trust, user_errors
 from rococap.evaluation.other_formats import load
 from rococap.evaluation.submission import in_order, official_ids, write_submission
+from rococap.runs.folder import RunFolder
 from rococap.types import SPLITS, UserError
 
 
@@ -42,6 +43,8 @@ def main() -> None:
         raise UserError(
             f"{file} is not there.\nMake it: python scripts/evaluate.py --run {arguments.run} --split {arguments.split}"
         )
+    if arguments.run:
+        RunFolder(arguments.run).verify(f"predictions/{arguments.split}.jsonl")
     captions = in_order({p.id: p.prediction for p in load(file)}, ids)
     write_submission(arguments.out, captions)
     empty = sum(not caption for caption in captions.values())
@@ -51,7 +54,6 @@ def main() -> None:
 def ids_of_run(arguments: argparse.Namespace) -> list[str]:
     """The ids of a split of the run's dataset, in the dataset's order."""
     from rococap.recipe.recipe import Recipe
-    from rococap.runs.folder import RunFolder
 
     return [
         example.id

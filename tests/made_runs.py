@@ -37,6 +37,7 @@ def make_run(finished, path, skill, metrics=("facts",), images=IMAGES, **setting
     write_results(path / "evaluation_results.csv", score_predictions(build(config.metrics), predictions, "test").rows())
     folder = RunFolder(path)
     folder.note(monitor=f"val/{metrics[0]}")
+    folder.seal("config.yaml", "predictions/test.jsonl", "evaluation_results.csv")
     return folder
 
 

@@ -13,6 +13,7 @@ from rococap.checks.pairs import mismatched
 from rococap.checks.ranges import out_of_range
 from rococap.checks.signatures import Parameter, Signature, of_class, signature
 from rococap.checks.source import NoSuchName, did_you_mean
+from rococap.checks.trainer import checkpoint_faults, trainer_faults
 
 _SPECIAL = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}  # Hydra's own keys of a node
 _BUILT = ("model", "lora", "optimizer", "scheduler", "precision", "augment", "trainer")  # one object each
@@ -48,7 +49,8 @@ def problems(cfg: DictConfig) -> list[Problem]:
     found += _arguments("", config, signature("rococap.config.RunConfig"), "", partial=False)
     found += _untargeted(config)
     found += _targets(config, "")
-    found += [Problem(path, fault) for path, fault in (*out_of_range(config), *mismatched(config))]
+    for faults in (out_of_range, mismatched, trainer_faults, checkpoint_faults):
+        found += [Problem(path, fault) for path, fault in faults(config)]
     return list(dict.fromkeys(found))
 
 

@@ -14,6 +14,7 @@ from rococap.compare.gather import SPLIT, Sample, gather, listed
 from rococap.compare.runs import SEED, Run, Setting, axes, find_runs, settings
 from rococap.compare.significance import LEVEL, p_values
 from rococap.metrics.bootstrap import interval
+from rococap.runs.folder import stopped_text
 from rococap.types import UserError
 
 Mark = Literal["best", "tie", ""]
@@ -71,7 +72,7 @@ def compare(places: Sequence[Path], *, trusted: bool = False) -> Comparison:
         [groups[i] for i in order],
         [scores[i] for i in order],
         [(run, left_out[run.label]) for run in runs if run.label in left_out],
-        [*_out_of_bounds(fit), *_differing_surroundings(fit), *_repeated(groups)],
+        [*_stopped(fit), *_out_of_bounds(fit), *_differing_surroundings(fit), *_repeated(groups)],
     )
 
 
@@ -100,6 +101,11 @@ def _scores(
             deviation = float(runs.std(ddof=1)) if runs.size > 1 else None
             scores[index][name] = Score(float(runs.mean()), deviation, low, high, mark, float(p), each[index])
     return scores
+
+
+def _stopped(runs: Sequence[Run]) -> Iterator[str]:
+    """A line for each run that has not trained all the epochs of its recipe."""
+    yield from (f"{run.label}: {stopped_text(run.facts)}" for run in runs if run.facts.get("stopped_by"))
 
 
 def _out_of_bounds(runs: Sequence[Run]) -> Iterator[str]:

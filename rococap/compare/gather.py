@@ -13,6 +13,7 @@ from rococap.metrics.base import FloatArray, Metric
 from rococap.metrics.bootstrap import bootstrap
 from rococap.metrics.signature import difference
 from rococap.recipe.recipe import build_metrics
+from rococap.runs.folder import SCORED
 from rococap.runs.results import FILE, Row, read_results
 from rococap.types import Split, UserError
 
@@ -45,15 +46,19 @@ def gather(runs: Sequence[Run]) -> tuple[dict[str, dict[str, Sample]], dict[str,
 
 def _unfit(run: Run) -> str:
     """Why a run has no scores to compare; empty where it has."""
-    if run.state != "finished":
+    if run.state not in SCORED:
         error = run.facts.get("last_error")
         done = f"{run.facts.get('epochs_done', 0)} of {run.facts.get('epochs', '?')} epochs"
         return f"{run.state}, {done}" + (f": {str(error).splitlines()[0]}" if error else "")
     folder = run.folder.path
     if not (folder / "predictions" / f"{SPLIT}.jsonl").is_file():
-        return f"finished, but predictions/{SPLIT}.jsonl is missing; scripts/evaluate.py --run captions anew"
+        return f"{run.state}, but predictions/{SPLIT}.jsonl is missing; scripts/evaluate.py --run captions anew"
+    try:
+        run.folder.verify(f"predictions/{SPLIT}.jsonl", FILE)
+    except UserError as error:
+        return f"{run.state}, but {str(error).partition(chr(10))[0]}"
     if not (folder / FILE).is_file() or not _rows(run):
-        return f"finished, without scores of the {SPLIT} split"
+        return f"{run.state}, without scores of the {SPLIT} split"
     return ""
 
 

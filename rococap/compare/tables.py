@@ -95,7 +95,8 @@ def write_markdown(path: Path, comparison: Comparison) -> None:
 def _records(comparison: Comparison) -> Iterator[dict[str, object]]:
     for setting, scores in zip(comparison.settings, comparison.scores, strict=True):
         record: dict[str, object] = {axis: value_text(value) for axis, value in setting.values.items()}
-        record |= {"state": "finished", "runs": len(setting.runs)}
+        states = dict.fromkeys(run.state for run in setting.runs)
+        record |= {"state": " ".join(states), "runs": len(setting.runs)}
         record["seeds"] = " ".join(value_text(run.recipe[SEED]) for run in setting.runs)
         record["folders"] = " ".join(run.label for run in setting.runs)
         for name, score in scores.items():

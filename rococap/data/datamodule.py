@@ -39,6 +39,7 @@ class CaptionData(LightningDataModule):
         val_images: how many of `valid` are used, null for all.
         encoder: the frozen tower whose features are kept; None where batches hold pixels.
         max_tokens: of a caption, end token included; what is longer is cut, and counted in the log.
+        overfit: the first so many batches, or below 1 such a share of the images, are trained and validated on; 0: all.
         drop_leaks: leave out of `train`, before its fraction is taken, what also stands in `valid` or `test`.
     """
 
@@ -57,18 +58,24 @@ class CaptionData(LightningDataModule):
         seed: int,
         encoder: Encoder | None = None,
         drop_leaks: bool = False,
+        overfit: float = 0,
     ) -> None:
         super().__init__()
         self.source, self.processor, self.encoder = source, processor, encoder
         self.fraction, self.subset_seed, self.seed = fraction, subset_seed, seed
         self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
         self.length_pool = length_pool
-        self.drop_leaks = drop_leaks
+        self.drop_leaks, self.overfit = drop_leaks, overfit
+        self.validates_on: Split = "train" if overfit else "valid"
         self.workers = min(8, cores() // 4) if workers is None else workers
         self.fingerprint = source.fingerprint()
         self._datasets: dict[Split, CaptionDataset] = {}
         self._chose: bool | None = None
-        self.epoch = 0  # in which training goes on
+        self._from = (0, 0)  # where training goes on: the epoch, and batches of it that are done
+
+    def go_on(self, epoch: int, batches: int) -> None:
+        """Begin training in an epoch, counted from 0, after so many of this process's batches."""
+        self._from = (epoch, batches)
 
     def examples(self, split: Split) -> list[Example]:
         """The readable examples that the run uses, for valid and test in the loader's order."""
@@ -115,11 +122,12 @@ class CaptionData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         sampler = self._sampler("train", self.batch_size, True, *self._part())
-        sampler.set_epoch(self.epoch)  # workers ask for the first batches before Lightning says which epoch it is
+        sampler.go_on(*self._from)  # workers ask for the first batches before Lightning says which epoch it is
         return self._loader("train", sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("valid", self._sampler("valid", self.batch_size, False, *self._part()))
+        split = self.validates_on
+        return self._loader(split, self._sampler(split, self.batch_size, False, *self._part()))
 
     def _part(self) -> tuple[int, int]:
         """Rank and number of the processes that train."""
@@ -130,7 +138,10 @@ class CaptionData(LightningDataModule):
         if split == "train":
             if self.drop_leaks:
                 examples = without_leaks(examples, self.source, self.fingerprint)
-            return subset(examples, self.fraction, self.subset_seed)
+            examples = subset(examples, self.fraction, self.subset_seed)
+            of_batch = self.batch_size * group().count
+            few = round(self.overfit * (len(examples) if self.overfit < 1 else of_batch))
+            return examples[: max(1, few)] if self.overfit else examples
         if split == "valid" and self.val_images is not None:
             return fixed_sample(examples, self.val_images, self.subset_seed)
         return examples

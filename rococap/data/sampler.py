@@ -36,7 +36,11 @@ class LengthSampler(Sampler[list[int]]):
         self.seed, self.shuffle, self.pool, self.rank, self.world = seed, shuffle, pool, rank, world
         count, size = len(lengths), batch_size * world
         self.sizes = [size] * (count // size) + [count % size] * (count % size > 0)
-        self.epoch = 0
+        self.epoch, self._from = 0, (0, 0)
+
+    def go_on(self, epoch: int, batches: int) -> None:
+        """Choose the epoch to come, and how many of its batches are done already."""
+        self.epoch, self._from = epoch, (epoch, batches)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch to come."""
@@ -48,7 +52,8 @@ class LengthSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = self._shuffled() if self.shuffle else self._in_order()
-        for batch in batches:
+        done = self._from[1] if self.epoch == self._from[0] else 0
+        for batch in batches[done:]:
             yield batch[self.rank :: self.world].tolist() or [~int(batch[0])]
 
     def _in_order(self) -> list[np.ndarray]:

@@ -28,7 +28,7 @@ from rococap.runs.environment import code_digest
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import hold_run, is_helper
 from rococap.runs.predictions import PredictionWriter, read_predictions
-from rococap.runs.results import FILE, Row, read_results, write_per_sample, write_results
+from rococap.runs.results import FILE, Row, per_sample_file, read_results, write_per_sample, write_results
 from rococap.types import Example, Prediction, Scorer, Split
 
 if TYPE_CHECKING:
@@ -111,10 +111,17 @@ def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder:
     captions = shared_captions(captioner, data, split, recipe, parts, title)
     if is_helper():
         return
+    folder.unseal(*_sealed(split))
     with PredictionWriter(file) as writer:
         for e in examples:
             writer.write(Prediction(e.id, captions[e.id], e.captions, e.concepts, e.attribution))
+    folder.seal(_sealed(split)[0])
     parts.remove()
+
+
+def _sealed(split: Split) -> tuple[str, ...]:
+    """The files of a split that are compared and submitted from, its predictions first."""
+    return f"predictions/{split}.jsonl", FILE, per_sample_file(split)
 
 
 def _captions_key(captioner: Captioner, data: CaptionData, folder: RunFolder, recipe: Recipe) -> str:
@@ -144,6 +151,7 @@ def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: R
     file = folder.path / FILE
     others = [row for row in (read_results(file) if file.is_file() else []) if row.split != split]
     write_results(file, others + rows)
+    folder.seal(*_sealed(split))
     return rows
 
 

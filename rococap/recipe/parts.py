@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from rococap.models.accelerate import accelerate
 from rococap.models.base import Captioner, captioner_state
 from rococap.recipe.captioning import encoding
 from rococap.recipe.recipe import Recipe
+from rococap.runs.checkpoints import load
 from rococap.runs.folder import RunFolder
 from rococap.types import Processor, UserError
 
@@ -85,6 +85,5 @@ def best_captioner(folder: RunFolder, recipe: Recipe) -> Captioner:
 
 def load_best(captioner: Captioner, folder: RunFolder) -> None:
     """Put the best checkpoint's weights into a captioner of the same recipe."""
-    checkpoint: dict[str, Any] = torch.load(folder.best_checkpoint(), map_location="cpu", weights_only=True)
-    captioner.load_trainable_state(captioner_state(checkpoint))
+    captioner.load_trainable_state(captioner_state(load(folder.best_checkpoint())))
     captioner.eval()

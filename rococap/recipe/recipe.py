@@ -47,6 +47,7 @@ class DataSettings:
     val_images: int | None
     max_tokens: int
     drop_leaks: bool
+    overfit: float
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ class Recipe:
             accelerator=cfg.trainer.accelerator,
             precision=build(cfg.precision),
             decoding=Decoding(**settings["decoding"]),
-            data=DataSettings(**data, batch_size=batch_of_each(cfg)),
+            data=DataSettings(
+                **data, batch_size=batch_of_each(cfg), overfit=settings["trainer"].get("overfit_batches") or 0
+            ),
             metrics=build_metrics(cfg),
             monitor=monitored(cfg.monitor, cfg.metrics),
             features=cfg.features,

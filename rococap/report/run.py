@@ -20,14 +20,14 @@ from rococap.report.page import html_table, page
 from rococap.report.plots import by_part, curves, distributions
 from rococap.report.samples import contact_sheet
 from rococap.report.shown import Shown
-from rococap.runs.folder import RunFolder
+from rococap.runs.folder import RunFolder, stopped_text
 from rococap.runs.predictions import read_predictions
 from rococap.runs.results import FILE, OTHERS, Row, per_sample_file, read_per_sample, read_results
 from rococap.types import Example, Prediction, Split
 
 _LEAD = Markup(
     "<strong class='warning'>Not for clinical use.</strong> Captions that a model makes may be wrong in any detail. "
-    "Split {}, {} images; the best checkpoint is {}, of {} {:.4f}."
+    "Split {}, {} images; the best checkpoint is {}, of {} {:.4f}. {}"
 )
 _NO_MAPS = Markup(
     "<p class='quiet'>There are no heat maps: in a {} no attention goes from a caption's words to single patches, or "
@@ -57,7 +57,8 @@ def report(
     path = folder.path / ("report.html" if split == "test" else f"report_{split}.html")
     state = folder.state
     checkpoint, monitor, best = state["best_checkpoint"], state["monitor"], state["best_score"]
-    lead = _LEAD.format(split, f"{len(predictions):,}", checkpoint, monitor, best)
+    stopped = f"The run was {stopped_text(state)}." if folder.stopped else ""
+    lead = _LEAD.format(split, f"{len(predictions):,}", checkpoint, monitor, best, stopped)
     images = {example.id: example for example in examples}
     file = folder.path / FILE
     rows = [row for row in (read_results(file) if file.is_file() else []) if row.split == split]

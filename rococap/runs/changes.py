@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,21 @@ from omegaconf import DictConfig, OmegaConf
 from rococap.config import build
 from rococap.runs.batches import batch_of_all
 from rococap.runs.environment import digests
-from rococap.runs.folder import RunFolder
+from rococap.runs.folder import EARLY, RunFolder
 from rococap.runs.locks import next_aside, set_aside
 from rococap.types import UserError
 
 log = logging.getLogger(__name__)
 
 # What says where a run lies and what is written and shown of it; its captions and their scores do not hang on it.
-BESIDE = ("name", "on_change", "baselines", "logger", "metrics", "callbacks.progress")
+BESIDE = ("name", "on_change", "baselines", "checkpoint", "logger", "metrics", "callbacks.progress")
 # What cannot change weights may differ when a run goes on.
-_FREE = (*BESIDE, "data.workers", "decoding.batch_size", "trainer.log_every_n_steps")
+_FREE = (
+    *BESIDE, "data.workers", "decoding.batch_size", "callbacks.early_stopping", "trainer.log_every_n_steps",
+    "trainer.max_time", "trainer.min_epochs", "trainer.enable_progress_bar", "trainer.profiler",
+    "trainer.detect_anomaly",
+)  # fmt: skip
+_LENGTH, _PATIENCE = "trainer.max_epochs", "callbacks.early_stopping"
 # How many processes share the images of a step: the step is the same.
 _SHARING = ("data.batch_size", "data.global_batch_size", "trainer.devices", "trainer.num_nodes")
 
@@ -73,7 +79,7 @@ def outdated(folder: RunFolder, recipe: DictConfig, now: Ingredients) -> Outdate
     try:
         made_of += ["data"] if was and was["data"] != now.data(recipe) else []
     except UserError:
-        if not folder.finished:
+        if not folder.done:
             raise
         log.warning("%s: its data is not there to be compared", folder.path)
     found = Outdated(folder, differences(folder, recipe), made_of)
@@ -91,13 +97,13 @@ def resolve(found: Sequence[Outdated], on_change: str) -> None:
             log.warning("%s was set aside: it is now %s", each.folder.path, set_aside(each.folder.path))
         return
     kept = [each for each in found if on_change == "keep" and each.only_by_files]
-    kept = [each for each in kept if each.folder.finished or not each.recipe]
+    kept = [each for each in kept if each.folder.done or not each.recipe]
     if refused := [each for each in found if each not in kept]:
         raise UserError(refusal(refused))
     for each in kept:
         log.warning("%s is kept; changed since: %s", each.folder.path, ", ".join([*each.made_of, *each.recipe]))
         facts = each.folder.path / "environment.json"
-        if not each.folder.finished:  # the run that goes on writes its own
+        if not each.folder.done:  # the run that goes on writes its own
             shutil.copyfile(facts, next_aside(facts))
 
 
@@ -115,12 +121,23 @@ def write_environment(folder: RunFolder, now: dict[str, Any]) -> None:
 def differences(folder: RunFolder, recipe: DictConfig) -> list[str]:
     """`lora.rank was 8, is 16` for every setting that can change weights."""
     was, now = weighty(folder.config), weighty(recipe)
+    folder.verify("config.yaml")
     missing = "absent"
-    return [
-        f"{key} was {was.get(key, missing)}, is {now.get(key, missing)}"
+    if _is_level(now) and now[_LENGTH] > was.get(_LENGTH, math.inf):
+        was[_LENGTH] = now[_LENGTH]  # the epochs that are done are those of the longer run too
+    found = {
+        key: f"{key} was {was.get(key, missing)}, is {now.get(key, missing)}"
         for key in sorted(was.keys() | now.keys())
         if was.get(key, missing) != now.get(key, missing)
-    ]
+    }
+    if _LENGTH in found and not _is_level(now):
+        found[_LENGTH] += " (the learning rate follows the whole length; it may grow with scheduler=constant warmup=0)"
+    return list(found.values())
+
+
+def _is_level(settings: Mapping[str, Any]) -> bool:
+    """Whether the learning rate is the same in a longer run."""
+    return str(settings.get("scheduler._target_")).endswith(".constant") and not settings.get("scheduler.warmup")
 
 
 def weighty(recipe: DictConfig) -> dict[str, Any]:
@@ -133,6 +150,15 @@ def settings_without(recipe: DictConfig, places: Sequence[str]) -> dict[str, Any
     left_out = tuple(f"{place}." for place in places)
     settings = _flat(OmegaConf.to_container(recipe, resolve=True))
     return {key: value for key, value in settings if not f"{key}.".startswith(left_out)}
+
+
+def complete(folder: RunFolder, recipe: DictConfig) -> bool:
+    """Whether a run has done all that a recipe asks for, which may be more than when it ended."""
+    was = folder.config
+    epochs, patience = ([OmegaConf.select(each, key) for each in (was, recipe)] for key in (_LENGTH, _PATIENCE))
+    longer = epochs[0] is not None and epochs[0] < epochs[1]
+    patient = folder.stopped == EARLY and patience[0] != patience[1]
+    return folder.done and not longer and not patient
 
 
 def refusal(found: Sequence[Outdated]) -> str:

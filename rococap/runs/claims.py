@@ -15,7 +15,7 @@ from rococap.processes import gathering
 from rococap.processes.group import met
 from rococap.processes.identity import this_process
 from rococap.runs.batches import batch_of_each
-from rococap.runs.changes import Ingredients, Outdated, differences, outdated, refusal, resolve
+from rococap.runs.changes import Ingredients, Outdated, complete, differences, outdated, refusal, resolve
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import hold_run, new_folder
 from rococap.runs.terminal import show_run
@@ -45,7 +45,7 @@ class ClaimFolder(Callback):
                 hold_run(folder.path)
                 if (found := outdated(folder, recipe, Ingredients(config.hydra))) is not None:
                     resolve([found], recipe.on_change)
-                if folder.finished:
+                if folder.begun and complete(folder, recipe):
                     show_run(folder)
                     sys.exit()
                 claim(folder.path, recipe)
@@ -87,6 +87,8 @@ def claim(path: Path, config: DictConfig) -> RunFolder:
     hold_run(path)
     if folder.begun and (found := differences(folder, config)):
         raise UserError(refusal([Outdated(folder, found, [])]))
-    if not folder.finished:
+    if not folder.begun or not complete(folder, config):
         folder.write_recipe(config)
+        if folder.done:
+            folder.note(state="interrupted", last_error=None, stopped_by=None)  # there is more to do now
     return folder

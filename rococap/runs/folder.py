@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +12,23 @@ from typing import Any
 from omegaconf import DictConfig
 
 from rococap.data.kept.files import write_whole
+from rococap.runs.checkpoints import load, newest_whole
+from rococap.runs.digests import damaged, digest, read_signed_json, signed_json
 from rococap.runs.locks import is_held, is_helper
 from rococap.runs.monitor import sign
-from rococap.runs.recipe_file import read_recipe_file, write_recipe_file
-from rococap.runs.results import write_table
+from rococap.runs.recipe_file import read_recipe_file, recipe_text
+from rococap.runs.results import table_text
 from rococap.runs.trust import place_inside, require_inside, require_trusted
 from rococap.types import UserError
+
+EARLY = "early stopping"
+SCORED = ("finished", "stopped")  # the states of runs that came to captioning and scoring
+
+
+def stopped_text(state: Mapping[str, Any]) -> str:
+    """What ended a run before its last epoch, and how far it was; `state` is its run.json."""
+    more = "" if state["stopped_by"] == EARLY else "; the same command goes on"
+    return f"stopped by {state['stopped_by']} after {state['epochs_done']} of {state['epochs']} epochs{more}"
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,7 @@ class RunFolder:
         if not self.trusted:
             require_trusted(config, self.path)
             require_inside(self.path)
+            self.verify("config.yaml")
         return config
 
     @property
@@ -56,13 +67,24 @@ class RunFolder:
         return (self.path / "config.yaml").is_file()
 
     @property
-    def finished(self) -> bool:
-        """Whether the run has nothing left to do."""
-        return bool(self.state.get("state") == "finished")
+    def done(self) -> bool:
+        """Whether the run has nothing left to do by its own recipe: all its epochs, or early stopping ended it."""
+        state = self.state
+        return bool(state.get("state") == "finished" or (state.get("state") == "stopped" and self.stopped == EARLY))
+
+    @property
+    def stopped(self) -> str | None:
+        """What ended the run before its last epoch, if anything did, such as `trainer.max_time`."""
+        return self.state.get("stopped_by")
+
+    @property
+    def scored(self) -> bool:
+        """Whether the run has scores of its best weights, be it that they are those of fewer epochs than planned."""
+        return self.state.get("state") in SCORED and not math.isnan(self.best_score)
 
     @property
     def status(self) -> str:
-        """not started, running, finished, failed, interrupted; killed, where run.json says running and nobody runs."""
+        """How `session` says it, or not started; killed, where run.json says running and nobody runs."""
         state = str(self.state.get("state", "not started"))
         if state == "running" and not is_held(self.path):
             state = str(self.state.get("state"))  # it may have ended well in between
@@ -81,8 +103,8 @@ class RunFolder:
 
     @property
     def best_score(self) -> float:
-        """The best value of what the run monitors; the run has finished an epoch."""
-        return float(self.state["best_score"])
+        """The best value of what the run monitors; NaN where no epoch was validated yet."""
+        return float(self.state.get("best_score", math.nan))
 
     def note(self, **facts: Any) -> None:
         """Merge facts into run.json."""
@@ -95,16 +117,44 @@ class RunFolder:
 
     def write_recipe(self, config: DictConfig) -> None:
         """Write config.yaml, resolved."""
-        write_recipe_file(self.path / "config.yaml", config)
+        text = recipe_text(config)
+        self._announce("config.yaml", text)
+        write_whole(self.path / "config.yaml", text)
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write a file whole or not at all; of several processes that train a run the first one writes."""
         if not is_helper():
-            write_whole(self.path / name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+            write_whole(self.path / name, signed_json(content))
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name
-        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else {}
+        return read_signed_json(file) if file.is_file() else {}
+
+    def seal(self, *names: str) -> None:
+        """Keep what files that were just written are like; those that are not there are left out."""
+        there = [name for name in names if (self.path / name).is_file()]
+        self.note(digests={**self._digests, **{name: [digest(self.path / name)] for name in there}})
+
+    def unseal(self, *names: str) -> None:
+        """Files are about to be written anew: should that not come to its end, they are not taken for damaged."""
+        if kept := {name: value for name, value in self._digests.items() if name not in names}:
+            self.note(digests=kept)
+
+    def verify(self, *names: str) -> None:
+        """Raise UserError naming a file that is not as it was sealed; what was never sealed, or is gone, is none."""
+        for name in names:
+            known, file = self._digests.get(name), self.path / name
+            if known and file.is_file() and digest(file) not in known:
+                raise UserError(damaged(file, "it was changed after it was written"))
+
+    @property
+    def _digests(self) -> dict[str, list[str]]:
+        return dict(self.state.get("digests", {}))
+
+    def _announce(self, name: str, text: str) -> None:
+        """Before a sealed file gets this text: until it has it, the old one is right too."""
+        if (known := self._digests.get(name)) is not None:
+            self.note(digests={**self._digests, name: [*known[-1:], digest(text)]})
 
     @property
     def checkpoints(self) -> Path:
@@ -115,17 +165,26 @@ class RunFolder:
         """Where the weights after an epoch, counted from 0, are."""
         return self.checkpoints / f"epoch={epoch:02d}.ckpt"
 
-    def last_checkpoint(self) -> Path | None:
-        """Where the run goes on, if it was saved yet."""
-        file = self.checkpoints / "last.ckpt"
-        return file if file.is_file() else None
+    @property
+    def last(self) -> Path:
+        """Where the newest state of training is kept, also within an epoch."""
+        return self.checkpoints / "last.ckpt"
+
+    def epochs_kept(self) -> dict[int, Path]:
+        """The epochs, counted from 0, whose weights are kept, in order."""
+        files = self.checkpoints.glob("epoch=*.ckpt")
+        numbers = ((file.stem.removeprefix("epoch="), file) for file in files)
+        return dict(sorted((int(number), file) for number, file in numbers if number.isdecimal()))
+
+    def last_checkpoint(self, *, loudly: bool = False) -> Path | None:
+        """Where the run goes on: the newest whole checkpoint, if any; `loudly`: damaged ones before it are named."""
+        files = [self.last, *reversed(self.epochs_kept().values())]
+        return newest_whole((file for file in files if file.is_file()), loudly=loudly)
 
     def steps_done(self) -> int:
-        """Optimizer steps that the last checkpoint has behind it; 0 without one."""
-        import torch
-
+        """Optimizer steps behind the checkpoint from which the run goes on; 0 without one."""
         file = self.last_checkpoint()
-        return int(torch.load(file, map_location="cpu", weights_only=True, mmap=True)["global_step"]) if file else 0
+        return int(load(file, mmap=True)["global_step"]) if file else 0
 
     def best_checkpoint(self) -> Path:
         """The checkpoint that is evaluated; raises UserError if the run has none."""
@@ -140,13 +199,20 @@ class RunFolder:
         file = self.path / "metrics.csv"
         if not file.is_file():
             return []
+        self.verify(file.name)
         with file.open(newline="", encoding="utf-8") as stream:
             return list(csv.DictReader(stream))
+
+    @property
+    def validated(self) -> bool:
+        """Whether any epoch was."""
+        return any(row.get("val/loss") for row in self.metrics())
 
     def best_epoch(self, monitor: str) -> tuple[int, float]:
         """The first epoch with the best value of `monitor`, and the value: the least of a loss, else the greatest.
 
-        Read from metrics.csv, which still holds every epoch where a run went on with other metrics or elsewhere.
+        Read from metrics.csv, which still holds every epoch where a run went on with other metrics or elsewhere; of
+        those whose weights are kept, where any are.
 
         Raises:
             UserError: no epoch has a value of that name.
@@ -156,6 +222,7 @@ class RunFolder:
         if not values:
             there = ", ".join(key for key in rows[-1] if key.startswith("val/"))
             raise UserError(f"monitor={monitor}: no epoch has this value. There are: {there}.")
+        values = {epoch: values[epoch] for epoch in values if epoch in self.epochs_kept()} or values
         best = max(values, key=lambda epoch: -math.inf if math.isnan(values[epoch]) else sign(monitor) * values[epoch])
         return best, values[best]
 
@@ -164,4 +231,7 @@ class RunFolder:
         rows: list[dict[str, Any]] = [r for r in self.metrics() if int(r["epoch"]) < epoch]
         rows.append({"epoch": epoch, **row})
         header = list(dict.fromkeys(key for r in rows for key in r))
-        write_table(self.path / "metrics.csv", header, ([r.get(key, "") for key in header] for r in rows))
+        text = table_text(header, ([r.get(key, "") for key in header] for r in rows))
+        self.note(digests={"metrics.csv": [], **self._digests})
+        self._announce("metrics.csv", text)
+        write_whole(self.path / "metrics.csv", text)

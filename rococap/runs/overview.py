@@ -13,6 +13,7 @@ from typing import Any
 from rococap.runs.folder import RunFolder
 from rococap.runs.found import every_run_folder
 from rococap.runs.locks import holds_sweep, is_held, who_holds
+from rococap.runs.results import FILE
 from rococap.types import UserError
 
 BROKEN = "broken"
@@ -74,8 +75,9 @@ def of_run(path: Path) -> Overview:
     try:
         state, facts = folder.status, folder.state
         fault = _fault(folder, facts)
+        folder.verify("config.yaml", "metrics.csv", FILE)
     except (UserError, OSError, ValueError, TypeError) as error:
-        facts, fault = {}, f"run.json cannot be read ({_line(error)})"
+        facts, fault = {}, _line(error)
     if fault:
         return Overview(path, BROKEN, None, None, None, None, size, fault)
     if not facts and is_held(path):

@@ -14,19 +14,18 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper, get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
-from rococap.data.kept.files import write_whole
 from rococap.types import UserError
 
 _REFERENCE = re.compile(r"(\\*)\$\{")
 
 
-def write_recipe_file(file: Path, recipe: DictConfig) -> None:
-    """Write a recipe, resolved."""
+def recipe_text(recipe: DictConfig) -> str:
+    """A recipe as YAML, resolved."""
     plain = OmegaConf.to_container(recipe, resolve=True)
-    text = yaml.dump(
+    text: str = yaml.dump(
         plain, Dumper=get_omega_conf_dumper(), default_flow_style=False, allow_unicode=True, sort_keys=False
     )
-    write_whole(file, text)
+    return text
 
 
 def read_recipe_file(file: Path) -> DictConfig:

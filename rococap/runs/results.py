@@ -80,12 +80,17 @@ def read_per_sample(path: Path) -> dict[str, dict[str, float]]:
 
 
 def write_table(path: Path, header: Sequence[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a CSV file, or leave what was there; see `cells` for text that begins like a formula."""
+    """Write a CSV file, or leave what was there."""
+    write_whole(path, table_text(header, rows))
+
+
+def table_text(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """The text of a CSV file; see `cells` for text that begins like a formula."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(map(cell, header))
     writer.writerows(map(cell, row) for row in rows)
-    write_whole(path, text.getvalue())
+    return text.getvalue()
 
 
 def read_results(path: Path) -> list[Row]:
@@ -101,6 +106,8 @@ def read_results(path: Path) -> list[Row]:
         raise UserError(
             f"{path}, line {len(rows) + 2}: no row of results ({error}). Score the predictions anew."
         ) from error
+    if not rows:
+        raise UserError(f"{path} holds no scores: it was cut off. Score the predictions anew.")
     return rows
 
 

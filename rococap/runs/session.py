@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rococap.cli import Interrupted
 from rococap.runs.folder import RunFolder
 
 
@@ -45,13 +46,19 @@ class Clock:
 
 @contextmanager
 def session(folder: RunFolder) -> Iterator[Clock]:
-    """A time in which a run is worked on: run.json says that it is running, and then how that ended."""
+    """A time in which a run is worked on: run.json says that it is running, and then how that ended.
+
+    finished is a run that has trained all its epochs; stopped, one that was ended before and says by what; interrupted,
+    one that a signal ended; failed, one that an error did.
+    """
     clock = Clock(folder)
-    folder.note(state="running", last_error=None)
+    folder.note(state="running", last_error=None, stopped_by=None)
+    folder.seal("config.yaml")
     try:
         yield clock
     except BaseException as error:
-        state = "interrupted" if isinstance(error, (KeyboardInterrupt, SystemExit)) else "failed"
-        folder.note(state=state, last_error=f"{type(error).__name__}: {error}", wall_seconds=clock.seconds())
+        asked = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+        said = str(error) if isinstance(error, Interrupted) else f"{type(error).__name__}: {error}"
+        folder.note(state="interrupted" if asked else "failed", last_error=said, wall_seconds=clock.seconds())
         raise
-    folder.note(state="finished", wall_seconds=clock.seconds())
+    folder.note(state="stopped" if folder.stopped else "finished", wall_seconds=clock.seconds())

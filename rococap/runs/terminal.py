@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rococap.cli import Terminal, printable
 from rococap.metrics.signature import difference
-from rococap.runs.folder import RunFolder
+from rococap.runs.folder import RunFolder, stopped_text
 from rococap.runs.results import FILE, OTHERS, Row, read_results
 from rococap.types import UserError
 
@@ -19,14 +19,19 @@ WIDTH = 100  # columns of a terminal that a table fits into
 
 
 def show_run(folder: RunFolder) -> None:
-    """The last word of a finished run: its table, its cost, and where everything lies."""
+    """The last word of a run that ended well: its table, its cost, and where everything lies."""
     console = Terminal()
     results = folder.path / FILE
     state = folder.state
     if results.is_file():
+        folder.verify(FILE)
         show_scores(read_results(results))
     show_warnings(folder)
-    best = f"best {state['monitor']} {state['best_score']:.4f} ({state['best_checkpoint']})"
+    if folder.stopped:
+        console.print(stopped_text(state), style="yellow", soft_wrap=True)
+    best = "no epoch was validated"
+    if "best_score" in state:
+        best = f"best {state['monitor']} {state['best_score']:.4f} ({state['best_checkpoint']})"
     minutes, seconds = divmod(round(state["wall_seconds"]), 60)
     console.print(f"{best}, {minutes} min {seconds} s, {state['peak_memory']['rss_mib']:,.0f} MiB")
     console.print(f"{folder.path}", soft_wrap=True)

@@ -109,13 +109,13 @@ class Search(JobSweeper):
         from optuna.trial import TrialState
 
         for trial, job in batch.items():
-            if job.folder.finished:
+            if job.folder.done:
                 study.tell(trial, job.folder.best_score)
             else:
                 study.tell(trial, state=TrialState.FAIL)
 
     def _stop_if_hopeless(self, jobs: Sequence[Job]) -> None:
-        failed = [job for job in jobs if not job.folder.finished]
+        failed = [job for job in jobs if not job.folder.done]
         if len(failed) > self.max_failure_rate * self.n_trials:
             raise UserError(
                 f"{len(failed)} of {len(jobs)} trials failed, more than hydra.sweeper.max_failure_rate="

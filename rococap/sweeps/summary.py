@@ -26,7 +26,7 @@ def show_summary(jobs: Sequence[Job]) -> bool:
         if folder.state.get("state") == "failed":
             error = str(folder.state["last_error"]).partition("\n")[0]
             console.print(f"{folder.path.name}: {error}", soft_wrap=True)
-    unfinished = sum(not folder.finished for folder in folders)
+    unfinished = sum(not folder.done for folder in folders)
     if unfinished:
         print(f"{unfinished} of {len(folders)} jobs did not finish", file=sys.stderr)
     return not unfinished
@@ -34,12 +34,12 @@ def show_summary(jobs: Sequence[Job]) -> bool:
 
 def best(folders: Sequence[RunFolder]) -> RunFolder | None:
     """The finished run with the best value of what it monitors; None where none has finished."""
-    finished = [folder for folder in folders if folder.finished and not math.isnan(folder.best_score)]
+    finished = [folder for folder in folders if folder.done and not math.isnan(folder.best_score)]
     return max(finished, key=lambda folder: sign(folder.state["monitor"]) * folder.best_score, default=None)
 
 
 def _table(folders: Sequence[RunFolder]) -> Table:
-    monitors = dict.fromkeys(str(folder.state["monitor"]) for folder in folders if folder.finished)
+    monitors = dict.fromkeys(str(folder.state["monitor"]) for folder in folders if folder.done)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("job", overflow="fold")
     table.add_column("state")
@@ -47,7 +47,7 @@ def _table(folders: Sequence[RunFolder]) -> Table:
     table.add_column("time", justify="right")
     winner = best(folders) if len(monitors) == 1 else None
     for folder in folders:
-        score = f"{folder.best_score:.4f}" if folder.finished else ""
+        score = f"{folder.best_score:.4f}" if folder.scored else ""
         style = "bold" if folder == winner else ""
         table.add_row(folder.path.name, folder.status, score, _time(folder), style=style)
     return table

@@ -19,10 +19,11 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from rococap.checks.overrides import axes, values
-from rococap.cli import FAILED_JOBS, continue_command, going_on, stop_on_terminate, user_errors, with_progress
-from rococap.runs.changes import Ingredients, outdated, resolve
+from rococap.cli import FAILED_JOBS, user_errors, with_progress
+from rococap.runs.changes import Ingredients, complete, outdated, resolve
 from rococap.runs.claims import chosen_folder
 from rococap.runs.folder import RunFolder
+from rococap.runs.interruption import continue_command, going_on, listen
 from rococap.runs.locks import hold_sweep, is_held
 from rococap.sweeps.jobs import Job, Jobs
 from rococap.sweeps.summary import show_summary
@@ -52,8 +53,8 @@ class JobSweeper(Sweeper):
         self.jobs, self.now = Jobs(self.path, config.hydra), Ingredients(config.hydra)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Run what is missing. Ends the process: with 1 where a job did not finish, with 130 at Ctrl-C."""
-        stop_on_terminate()
+        """Run what is missing. Ends the process: with 1 where a job did not finish, with 128 more than a signal."""
+        listen()
         with user_errors(), going_on(self.config.hydra):
             print(f"sweep folder: {self.path}; to go on after an interruption: {continue_command(self.config.hydra)}")
             params = [f"{key}={value}" for key, value in self.params.items()]
@@ -73,7 +74,7 @@ class JobSweeper(Sweeper):
         jobs = list({job.folder.path: job for job in jobs}.values())
         found = [each for job in jobs if (each := outdated(job.folder, job.recipe, self.now)) is not None]
         resolve(found, self.config.on_change)
-        return [job for job in jobs if not job.folder.finished]
+        return [job for job in jobs if not (job.folder.begun and complete(job.folder, job.recipe))]
 
     def launch(self, jobs: Sequence[Job]) -> None:
         """Run jobs. Each keeps in its folder how it ended.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
+import torch
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from rococap.runs.environment import peak_memory
 from rococap.runs.folder import RunFolder
@@ -40,6 +42,8 @@ class Records(Callback):
         values = {name: float(value) for name, value in metrics.items() if not name.startswith(old)}
         values.pop("train/loss_step", None)
         values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        if getattr(pl_module, "scale", 0.0):  # of fp16
+            values["skipped_steps"] = float(pl_module.skipped)  # type: ignore[arg-type]
         row = {"step": float(trainer.global_step), **values, "wall_seconds": self.clock.seconds()}
         self.folder.add_metrics(trainer.current_epoch, row)
         for logger in trainer.loggers:
@@ -51,35 +55,38 @@ class Records(Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._note(trainer)
 
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._note(trainer)
+
     def _note(self, trainer: pl.Trainer) -> None:
         if not trainer.is_global_zero:
             return
-        if any(row.get("val/loss") for row in self.folder.metrics()):
+        if self.folder.validated:
             epoch, score = self.folder.best_epoch(self.monitor)
             best = self.folder.checkpoint(epoch).relative_to(self.folder.path).as_posix()
             self.folder.note(best_checkpoint=best, best_score=score, monitor=self.monitor)
-        self.folder.note(epochs_done=trainer.current_epoch, epochs=trainer.max_epochs, step=trainer.global_step)
+        # Of an epoch that has just come to its end too.
+        done = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        self.folder.note(epochs_done=done, epochs=trainer.max_epochs, step=trainer.global_step)
         self.clock.note()
         self.folder.note_peak(peak_memory(trainer.strategy.root_device.type))
 
 
-def checkpoints(folder: RunFolder) -> ModelCheckpoint:
-    """One checkpoint an epoch, and `last.ckpt`."""
-    return ModelCheckpoint(
-        dirpath=folder.checkpoints,
-        filename="{epoch:02d}",
-        save_top_k=-1,
-        save_last=True,
-        save_on_train_epoch_end=True,
-        # Killed before last.ckpt was written, a run repeats the epoch: the checkpoint takes the place of the old one.
-        enable_version_counter=False,
-    )
-
-
 class _Stopping(EarlyStopping):
+    """Decides by metrics.csv alone: it holds all epochs also where a run goes on with another monitor or patience."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep a run ended that was killed between its last epoch and its scores: Lightning forgets that it was."""
-        trainer.should_stop = trainer.should_stop or self.stopped_epoch > 0
+        """Go through the epochs that are done as if they came now."""
+        folder = next(each.folder for each in trainer.callbacks if isinstance(each, Records))  # type: ignore[attr-defined]
+        done = [row for row in folder.metrics() if int(row["epoch"]) < trainer.current_epoch and row.get(self.monitor)]
+        for row in done:
+            stop, _ = self._evaluate_stopping_criteria(torch.tensor(float(row[self.monitor])))
+            if stop:  # it was killed between its last epoch and its scores
+                trainer.should_stop = True
+                return
 
 
 def early_stopping(monitor: str, metrics: list[str], patience: int, min_delta: float) -> EarlyStopping:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
@@ -13,14 +14,36 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchmetrics import MeanMetric
 
+from rococap.data.datamodule import CaptionData
 from rococap.models.audit import refuse_blind, refuse_missing_gradients
 from rococap.models.base import Captioner, captioner_state, features_of
 from rococap.training.optim import parameter_groups, set_mode
-from rococap.types import Batch, Example, Scorer
+from rococap.types import Batch, Scorer, UserError
 
 # Losses are summed over tokens. Divided by a constant of a batch's size they keep fp16's scale in range; the true
 # number of tokens is divided by once the whole step is known.
 _NOMINAL_TOKENS = 256.0
+_SHOWN = 8  # ids of a step whose loss is no number
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What was trained on last."""
+
+    loss: Tensor
+    ids: Sequence[str]
+    number: int
+    rate: float
+
+    def not_finite(self) -> str:
+        """What to say of a loss that is no number."""
+        shown = ", ".join(self.ids[:_SHOWN]) + (f" and {len(self.ids) - _SHOWN} more" if self.ids[_SHOWN:] else "")
+        return (
+            f"The loss is {float(self.loss)} in step {self.number + 1}, at learning rate {self.rate:.3g}, of "
+            f"{shown}.\nThe last good checkpoint is kept. Try a lower optimizer.lr or trainer.gradient_clip_val, "
+            "precision=fp32, or look at these images and captions."
+        )
 
 
 class CaptionModule(pl.LightningModule):
@@ -32,7 +55,7 @@ class CaptionModule(pl.LightningModule):
         scorer: from captions and their examples to metrics and guards; None where nothing is scored, and so not
             captioned.
         decoding: arguments of `Captioner.generate`.
-        seed: of dropout and augmenting, together with the epoch, so that a resumed epoch repeats.
+        seed: of dropout and augmenting, together with epoch, batch and process.
         augment: changes training images; None leaves them as they are.
     """
 
@@ -59,6 +82,9 @@ class CaptionModule(pl.LightningModule):
         self.step_tokens = torch.zeros((), dtype=torch.long)
         self.captions: dict[str, str] = {}
         self.gradients_seen = False
+        self.last: _Step | None = None
+        self.skipped = 0  # steps that fp16's scaler left out
+        self.scale = 0.0  # by which it multiplies the loss
         self.first_features: Tensor | None = None  # those of the first step, until their gradient was looked at
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
@@ -66,11 +92,13 @@ class CaptionModule(pl.LightningModule):
         schedule = self.build_scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed + 1_000_003 * (self.current_epoch + 1) + 7919 * self.global_rank)
-
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # What is drawn for a batch hangs on nothing that was drawn before: a run goes on at any of them.
+        place = [self.seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
         set_mode(self.trainer.optimizers, training=True)
+        self._refuse_not_finite()
+        self._count_skipped()
 
     def on_train_epoch_end(self) -> None:
         set_mode(self.trainer.optimizers, training=False)  # before a callback saves the weights
@@ -89,6 +117,8 @@ class CaptionModule(pl.LightningModule):
         self.step_tokens = self.step_tokens.to(tokens.device) + tokens
         mean = loss.detach() / tokens.clamp(min=1)
         self.train_loss.update(mean, tokens)
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.last = _Step(mean, batch.ids, self.trainer.global_step, rate)
         self.log("train/loss_step", mean, batch_size=len(batch.input_ids))
         # The run folder's records tell the loggers of an epoch: before its checkpoint, not after it.
         self.log(
@@ -120,6 +150,18 @@ class CaptionModule(pl.LightningModule):
         torch._foreach_mul_(gradients, factor)
         self.step_tokens.zero_()
 
+    def _refuse_not_finite(self) -> None:
+        """End the run where the last loss was no number: before anything is saved, and asked late, when it is there."""
+        if self.last is not None and not torch.isfinite(self.last.loss):
+            raise UserError(self.last.not_finite())
+
+    def _count_skipped(self) -> None:
+        """fp16's scaler leaves a step out where its gradients overflow, and then halves its scale."""
+        if (scaler := getattr(self.trainer.precision_plugin, "scaler", None)) is not None:
+            scale = scaler.get_scale()
+            self.skipped += scale < self.scale
+            self.scale = scale
+
     def _loss(self, batch: Batch, features: Tensor) -> tuple[Tensor, Tensor]:
         """As the captioner's `forward`; of an image that stands in, see `Batch`, nothing counts."""
         loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
@@ -142,7 +184,8 @@ class CaptionModule(pl.LightningModule):
         if self.scorer is None:
             return
         captions = self._gathered(self.captions)
-        examples: list[Example] = self.trainer.datamodule.examples("valid")  # type: ignore[attr-defined]
+        data: CaptionData = self.trainer.datamodule  # type: ignore[attr-defined]
+        examples = data.examples(data.validates_on)
         scores: dict[str, float] = {}
         if self.trainer.is_global_zero:
             scored = [e for e in examples if e.id in captions]
@@ -153,16 +196,31 @@ class CaptionModule(pl.LightningModule):
 
     def _gathered(self, captions: dict[str, str]) -> dict[str, str]:
         """The captions of all processes; an image that two of them captioned counts once."""
+        return {key: value for part in self._of_all(captions) for key, value in part.items()}
+
+    def _of_all(self, value: _Value) -> list[_Value]:
+        """What each process has, by rank."""
         if self.trainer.world_size == 1:
-            return captions
-        parts: list[dict[str, str]] = [{} for _ in range(self.trainer.world_size)]
-        torch.distributed.all_gather_object(parts, captions)
-        return {key: value for part in parts for key, value in part.items()}
+            return [value]
+        values = [value] * self.trainer.world_size
+        torch.distributed.all_gather_object(values, value)
+        return values
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._refuse_not_finite()
+        checkpoint["skipped"] = self.skipped
         own = {f"captioner.{name}": value for name, value in self.captioner.trainable_state().items()}
         checkpoint["state_dict"] = own
+        loss = self.train_loss  # of the epoch that is going on, as far as it is
+        checkpoint["train_loss"] = self._of_all([float(loss.mean_value), float(loss.weight)])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.captioner.load_trainable_state(captioner_state(checkpoint))
-        self.trainer.datamodule.epoch = checkpoint["epoch"] + 1  # type: ignore[attr-defined]
+        self.skipped = checkpoint["skipped"]
+        if checkpoint["batches"]:  # within an epoch
+            self.train_loss.reset()
+            parts = torch.tensor(checkpoint["train_loss"], dtype=torch.float64)
+            # Of as many processes as now each goes on with its own; else the first one with all.
+            own = parts[self.global_rank] if len(parts) == self.trainer.world_size else parts.sum(0)
+            if len(parts) == self.trainer.world_size or self.global_rank == 0:
+                self.train_loss.mean_value, self.train_loss.weight = own.to(self.train_loss.weight.dtype).unbind()

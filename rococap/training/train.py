@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 from torch import Tensor
 
+from rococap.checks.durations import seconds
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
 from rococap.evaluation import evaluate
@@ -23,6 +25,7 @@ from rococap.models.audit import audit, audit_table
 from rococap.models.base import Captioner
 from rococap.models.export import export
 from rococap.processes.group import part, set_up
+from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.parts import build_captioner, build_data, load_best
 from rococap.recipe.recipe import Recipe
 from rococap.runs.changes import conf_folder, write_environment
@@ -31,10 +34,12 @@ from rococap.runs.folder import RunFolder
 from rococap.runs.locks import is_helper
 from rococap.runs.session import Clock
 from rococap.training.augment import sheet
-from rococap.training.callbacks import Records, checkpoints
+from rococap.training.callbacks import Records
+from rococap.training.checkpoints import Checkpoints
+from rococap.training.keep import Keep, checkpoint_bytes
 from rococap.training.module import CaptionModule
 from rococap.training.optim import refuse_paged
-from rococap.training.started import Started
+from rococap.training.trainer import build_trainer, fit
 from rococap.training.zero_shot import validate
 
 console = Console(quiet=is_helper())
@@ -69,7 +74,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     data = build_data(recipe, captioner)
     facts = environment(conf_folder(HydraConfig.get()), recipe.device, arithmetic, data.fingerprint)
     write_environment(folder, facts)
-    data.examples("valid")  # images and tokens are made ready before anything runs
+    data.examples(data.validates_on)  # images and tokens are made ready before anything runs
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(audit_table(parts))
     folder.note(trainable_parameters=sum(part.trainable for part in parts))
@@ -84,29 +89,28 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         recipe.seed,
         recipe.augment,
     )
-    trainer: pl.Trainer = build(
-        cfg.trainer,
-        precision=arithmetic,
-        callbacks=[*build(cfg.callbacks).values(), Records(folder, recipe.monitor, clock), checkpoints(folder)],
-        logger=loggers,
-        plugins=[Started(processes.process)],
-        default_root_dir=str(folder.path),
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # the data's own sampler shares batches out
-    )
+    keep = Keep.of(cfg.checkpoint.keep, recipe.monitor, checkpoint_bytes(captioner), cfg.trainer.max_epochs)
+    limit = seconds(recipe.settings["trainer"].get("max_time"))
+    callbacks = [
+        *build(cfg.callbacks).values(),
+        Records(folder, recipe.monitor, clock),
+        Checkpoints(folder, seconds(cfg.checkpoint.every), limit, keep),
+    ]
+    trainer = build_trainer(cfg.trainer, arithmetic, callbacks, loggers, processes.process, folder)
     captioner.train()  # where features were just encoded it is in eval mode, and Lightning would leave it there
-    with clock.part("training"):
+    with clock.part("training"), out_of_memory_named(recipe):
         if captioner.trains:
-            trainer.fit(module, datamodule=data, ckpt_path=folder.last_checkpoint())
+            folder.note(stopped_by=fit(trainer, module, data, folder))
         else:
             validate(trainer, module, data, folder, recipe.monitor, clock)
     processes.wait()  # run.json names the best
+    if math.isnan(folder.best_score):
+        return  # it was stopped before the first validation
     load_best(captioner, folder)
     if captioner.trains and not is_helper():
         export(captioner, folder.path)
     examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
-    with clock.part("captioning"):
+    with clock.part("captioning"), out_of_memory_named(recipe):
         evaluate.caption_split(captioner, data, "test", folder, recipe)
     if processes.count > 1 and recipe.baselines:
         share_base(captioner, data, "test", recipe)
@@ -143,10 +147,11 @@ def set_up_training(captioner: Captioner, *, activations: bool, compiled: bool) 
 def _quiet() -> None:
     """Silence advice that is about this program, not about the run."""
     lightning = ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators.cuda")
-    for name in (*lightning, "lightning_fabric.utilities.distributed"):
+    for name in (*lightning, "pytorch_lightning.trainer", "lightning_fabric.utilities.distributed"):
         logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")  # its sampler is
     warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged has been shared out
     for advice in (".*module\\(s\\) in eval mode.*", ".*smaller than the logging interval.*", ".*LeafSpec.*"):
         warnings.filterwarnings("ignore", message=advice)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytorch_lightning as pl
-import torch
 
 from rococap.data.datamodule import CaptionData
 from rococap.runs.folder import RunFolder
 from rococap.runs.session import Clock
+from rococap.training.checkpoints import WholeCheckpoints
 from rococap.training.module import CaptionModule
 
 
@@ -24,8 +22,6 @@ def validate(
     folder.add_metrics(0, {"step": 0.0, **values, "wall_seconds": clock.seconds()})
     epoch, score = folder.best_epoch(monitor)
     file = folder.checkpoint(epoch)
-    file.parent.mkdir(exist_ok=True)
-    empty: dict[str, Any] = {"state_dict": {}, "epoch": 0, "global_step": 0}
-    torch.save(empty, file)
+    WholeCheckpoints().save_checkpoint({"state_dict": {}, "epoch": 0, "global_step": 0}, file)
     best = file.relative_to(folder.path).as_posix()
     folder.note(best_checkpoint=best, best_score=score, monitor=monitor, epochs_done=0, epochs=0, step=0)

@@ -56,7 +56,7 @@ RUNS = [
     M(
         "an unfinished run of another recipe is kept",
         CHANGES,
-        "kept = [each for each in kept if each.folder.finished or not each.recipe]",
+        "kept = [each for each in kept if each.folder.done or not each.recipe]",
         "kept = list(kept)",
         "runs/test_claims.py",
     ),
@@ -148,14 +148,14 @@ RUNS = [
     M(
         "a run that ended early trains on",
         "rococap/training/callbacks.py",
-        "or self.stopped_epoch > 0",
-        "or False",
+        "                trainer.should_stop = True\n",
+        "",
         "training/test_run.py -kearly",
     ),
     M(
         "finished jobs are run again",
         SWEEPER,
-        "return [job for job in jobs if not job.folder.finished]",
+        "return [job for job in jobs if not (job.folder.begun and complete(job.folder, job.recipe))]",
         "return jobs",
         "sweeps/test_sweep.py",
     ),

@@ -100,7 +100,7 @@ def test_how_a_session_ended_is_kept(tmp_path, error, state):
 
     def work():
         with session(folder):
-            assert folder.state["state"] == "running" and not folder.finished
+            assert folder.state["state"] == "running" and not folder.done
             if error is not None:
                 raise error
 
@@ -109,5 +109,5 @@ def test_how_a_session_ended_is_kept(tmp_path, error, state):
     else:
         with pytest.raises(type(error)):
             work()
-    assert folder.state["state"] == state and folder.finished == (error is None)
+    assert folder.state["state"] == state and folder.done == (error is None)
     assert folder.state["last_error"] == (None if error is None else f"{type(error).__name__}: {error}")

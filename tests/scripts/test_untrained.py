@@ -21,7 +21,7 @@ def untrained(place, run):
 
 def test_it_is_scored_as_a_run_that_trains_nothing(untrained):
     folder, done = untrained
-    assert folder.finished and folder.state["trainable_parameters"] == 0 and "bleu_1" in done.stdout
+    assert folder.done and folder.state["trainable_parameters"] == 0 and "bleu_1" in done.stdout
     rows = read_results(folder.path / FILE)
     assert {row.system for row in rows} == {"model", "common", "nearest", "prior"}  # the base is the model itself
     assert {row["epoch"] for row in folder.metrics()} == {"0"} and "val/facts" in folder.metrics()[0]

@@ -126,7 +126,7 @@ def test_training_that_is_told_to_leave_ends_as_training_that_was_not(tmp_path):
     assert "Requeued job" in logs
     for rank in (2, 4):
         moved, other = (RunFolder(tmp_path / "multirun" / name / f"lora.rank={rank}") for name in ("moved", "whole"))
-        assert moved.finished and moved.best_score == other.best_score
+        assert moved.done and moved.best_score == other.best_score
         files = [folder.path / "predictions" / "test.jsonl" for folder in (moved, other)]
         assert files[0].read_bytes() == files[1].read_bytes()
 

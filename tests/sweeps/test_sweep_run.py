@@ -24,7 +24,7 @@ def test_a_sweep_that_is_killed_in_its_second_job_ends_as_a_whole_one(place, run
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     first = RunFolder(place / "multirun" / "killed" / "lora.rank=2")
-    assert first.finished and second.state["state"] == "running"
+    assert first.done and second.state["state"] == "running"
     before = snapshot(first.path)
 
     done = run(*WORDS, "name=killed", timeout=600)
