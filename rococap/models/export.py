@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 
 from rococap.models.base import Captioner
 
@@ -51,6 +52,7 @@ def export(captioner: Captioner, run: Path) -> Path:
     shutil.rmtree(temporary, ignore_errors=True)
     if adapted:
         network.save_pretrained(temporary)
+        _add_bare(network, temporary / "adapter_model.safetensors")
         code = _ADAPTER.format(base=captioner.base_code)
         title = "A LoRA adapter"
     else:
@@ -64,3 +66,11 @@ def export(captioner: Captioner, run: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     temporary.rename(folder)
     return folder
+
+
+def _add_bare(network: PeftModel, file: Path) -> None:
+    """PEFT writes factors and whole modules only; it reads every parameter by its name."""
+    trained = {name: p.detach().cpu() for name, p in network.named_parameters() if p.requires_grad}
+    bare = {name: p for name, p in trained.items() if ".lora_" not in name and ".modules_to_save." not in name}
+    if bare:
+        save_file({**load_file(file), **bare}, file, metadata={"format": "pt"})

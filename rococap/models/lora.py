@@ -56,8 +56,9 @@ def add_lora(
             raise UserError(
                 "lora.train_vision_tower=true trains the tower in full; lora.parts asks for LoRA on it: choose one."
             )
-        places = [place for place in captioner.encoder if place in dict(network.named_modules())]
-        parts_of_tower = [name for place in places for name in _parts(network, place)]
+        there = dict(network.named_modules())
+        outer = [place for place in captioner.encoder if place in there and not _inside(place, captioner.encoder)]
+        parts_of_tower = [name for place in outer for name in _parts(network, place)]
         whole += [name for name in parts_of_tower if not within(name, (*whole, *captioner.unused))]
     targets = _targets(captioner, target_modules, parts, whole)
     names = sorted({name for name, _ in network.named_modules() if re.fullmatch(targets, name)})
@@ -74,6 +75,11 @@ def add_lora(
         init_lora_weights=True if init == "default" else init,
     )
     captioner.network = get_peft_model(network, config)
+    # Parameters of no module that PEFT could wrap, such as BLIP-2's queries; `export` writes them beside the rest.
+    for name, parameter in captioner.named_weights():
+        trains = name in captioner.new or (train_vision_tower and captioner.encodes(name))
+        if trains and not within(name, whole):
+            parameter.requires_grad_(True)
     _finish(captioner)
 
 
@@ -138,6 +144,11 @@ def _pattern(chosen: set[str], there: Sequence[str]) -> str:
     short = "|".join(shapes)
     same = {name for name in there if re.fullmatch(short, name)} == chosen
     return short if same else "|".join(sorted(map(re.escape, chosen)))
+
+
+def _inside(place: str, others: Sequence[str]) -> bool:
+    """Whether a module lies in another one: PEFT wraps nothing twice."""
+    return within(place, [other for other in others if other != place])
 
 
 def _last_word(name: str) -> str:

@@ -159,12 +159,16 @@ def test_weights_published_in_another_half_precision_go_with_autocast(made):
     assert abs(loss - made.loss(plain)) < 0.1 * made.loss(plain)
 
 
-@pytest.mark.parametrize("how", ["adapter", "adapter with DoRA", "adapter from PiSSA", "model"])
+@pytest.mark.parametrize("how", ["adapter", "adapter with DoRA", "adapter from PiSSA", "adapter and tower", "model"])
 def test_the_export_opens_without_rococap_to_equal_logits(made, captioner, tmp_path, monkeypatch, capsys, how):
     if how == "model":
         train_in_full(captioner, train_vision_tower=any(captioner.encodes(name) for name in captioner.new))
     else:
-        add_lora(captioner, **(ADAPT | {"use_dora": "DoRA" in how, "init": "pissa" if "PiSSA" in how else "default"}))
+        kind = {"use_dora": "DoRA" in how, "init": "pissa" if "PiSSA" in how else "default"}
+        add_lora(captioner, **(ADAPT | kind | {"train_vision_tower": "tower" in how}))
+        trained = {name for name, p in captioner.named_weights() if p.requires_grad and captioner.encodes(name)}
+        whole = {name for name, _ in captioner.named_weights() if captioner.encodes(name)}
+        assert "tower" not in how or trained == {name for name in whole if not within(name, captioner.unused)}
     with torch.no_grad():
         for parameter in captioner.parameters():
             if parameter.requires_grad:
