@@ -246,7 +246,7 @@ def pooled_grid(grid: tuple[int, int] | None, visual_tokens: int | None) -> tupl
         return grid
     if grid is None:
         raise UserError(
-            f"model.visual_tokens={visual_tokens}: what this vision tower gives is no grid of patches.\n"
+            f"model.visual_tokens={visual_tokens}: what this vision tower gives is no grid of patches, or none known.\n"
             "Leave it out (null)."
         )
     side = int(max(visual_tokens, 0) ** 0.5 + 0.5)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import BlipConfig, BlipForConditionalGeneration, GenerationConfig, PreTrainedTokenizerBase
 
 from rococap.models.attention import watched
-from rococap.models.base import Captioner, Part, token_loss
+from rococap.models.base import Captioner, Part, pooled_grid, token_loss
 from rococap.models.hub import (
     load,
     load_config,
@@ -69,10 +69,11 @@ def published(path: str, prompt: str = "", visual_tokens: int | None = None, loa
     config = load_config(path, ("blip",))
     require_architecture(config, path, "BlipForConditionalGeneration")
     require_size(config.vision_config, settings := load_image_settings(path), path)
+    tokenizer = load_tokenizer(path, ends=())
+    pooled_grid(grid_of(config.vision_config, settings.size), visual_tokens)
     read = without_generation(config, config.text_config, config.vision_config)
     model, new = load(BlipForConditionalGeneration, path, loading, _KEEP, config=read)
     code = _BASE.format(path=place(path), loading=loading.code(_KEEP)) + loading.finishing
-    tokenizer = load_tokenizer(path, ends=False)
     return Blip(model, settings, tokenizer, new, code, prompt, visual_tokens)
 
 

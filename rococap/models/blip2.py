@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import Blip2Config, Blip2ForConditionalGeneration, GenerationConfig, PreTrainedTokenizerBase
 
-from rococap.models.base import Captioner, Part, token_loss
+from rococap.models.base import Captioner, Part, pooled_grid, token_loss
 from rococap.models.hub import (
     load,
     load_config,
@@ -74,10 +74,11 @@ def published(path: str, prompt: str = "", visual_tokens: int | None = None, loa
     # T5 computes in the type of its `wo`: rounded to bytes, it would turn its input into bytes.
     keep = (*_KEEP, r".*\.wo") if kind == "t5" else _KEEP
     require_size(config.vision_config, settings := load_image_settings(path), path)
+    tokenizer = load_tokenizer(path, ends=())
+    pooled_grid(None, visual_tokens)
     read = without_generation(config, config.text_config, config.vision_config, config.qformer_config)
     model, new = load(Blip2ForConditionalGeneration, path, loading, keep, config=read)
     code = _BASE.format(path=place(path), loading=loading.code(keep)) + loading.finishing
-    tokenizer = load_tokenizer(path, ends=False)
     return Blip2(model, settings, tokenizer, new, code, prompt, visual_tokens)
 
 

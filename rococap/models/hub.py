@@ -20,7 +20,7 @@ from transformers.image_processing_base import ImageProcessingMixin
 
 from rococap.models.loading import Loading, finish_loading
 from rococap.models.mapped import given_back
-from rococap.models.processor import ImageSettings, image_settings
+from rococap.models.processor import ImageSettings, image_settings, with_defaults
 from rococap.types import UserError
 
 log = logging.getLogger(__name__)
@@ -33,6 +33,14 @@ READERS = {
     "llava": "llava",
     "llava_mistral": "llava_med",
 }
+
+# Files of a checkpoint's weights, in transformers' order.
+WEIGHTS = (
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+)
 
 # A checkpoint may bring Python of its own, and transformers would ask at the terminal whether to run it: it is not run.
 # Of its weights, those that are pickled are read as tensors and plain values only.
@@ -60,7 +68,6 @@ def load(
         UserError: there is no such checkpoint, a part of it is missing or broken, or weights of layers that are to be
             rounded are not in it.
     """
-    require_shards(path)
     with answers(path), nullcontext() if loading.weights == "none" else given_back():
         given = {**OWN_CODE_ONLY, **loading.arguments(keep), **arguments}
         model, info = auto.from_pretrained(path, output_loading_info=True, **given)
@@ -75,22 +82,47 @@ def load(
     return model, missing
 
 
-def require_shards(path: str) -> None:
-    """Refuse a directory that lacks files its index names; raises UserError."""
-    for index in sorted(Path(path).glob("*.index.json")):
-        named = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
-        if lacking := sorted(name for name in named if not (index.parent / name).is_file()):
-            raise UserError(
-                f"{path}: {len(lacking)} of {len(named)} files that {index.name} names are not there, such as "
-                f"{lacking[0]}.\nDownload them too."
-            )
+def require_files(path: str) -> None:
+    """Refuse a directory whose weights are not all there.
+
+    Of several formats the one counts that transformers takes: a download may leave out the other.
+
+    Raises:
+        UserError: files are missing that the index names, or pointers of Git LFS stand for files.
+    """
+    folder = Path(path)
+    first = next((name for name in WEIGHTS if (folder / name).is_file()), None)
+    if first is None:
+        return
+    named = {first}
+    if first.endswith(".index.json"):
+        with answers(path):
+            named = set(json.loads((folder / first).read_text(encoding="utf-8"))["weight_map"].values())
+    if lacking := sorted(name for name in named if not (folder / name).is_file()):
+        raise UserError(
+            f"{path}: {len(lacking)} of {len(named)} files that {first} names are not there, such as {lacking[0]}.\n"
+            "Download them too."
+        )
+    if pointers := [
+        name for name in sorted({*named, "tokenizer.json", "tokenizer.model"}) if _is_pointer(folder / name)
+    ]:
+        raise UserError(
+            f"{path}: {', '.join(pointers[:3])} is a pointer of Git LFS and not the file itself.\n"
+            "Run there: git lfs pull"
+        )
 
 
-def load_tokenizer(path: str, *, ends: bool = True) -> PreTrainedTokenizerBase:
-    """The checkpoint's tokenizer; `ends`: it must know an end token."""
+def _is_pointer(file: Path) -> bool:
+    if not file.is_file() or file.stat().st_size > 1000:
+        return False
+    return file.read_bytes().startswith(b"version https://git-lfs")
+
+
+def load_tokenizer(path: str, *, ends: Sequence[str] = ("eos_token",)) -> PreTrainedTokenizerBase:
+    """The checkpoint's tokenizer; it must know one of the tokens `ends`, where there are any."""
     with answers(path):
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(path, **OWN_CODE_ONLY)
-    if ends and tokenizer.eos_token_id is None:
+    if ends and all(getattr(tokenizer, end) is None for end in ends):
         raise UserError(f"{path}: its tokenizer has no end token, so no caption could end.")
     return tokenizer
 
@@ -101,10 +133,9 @@ def load_image_settings(path: str) -> ImageSettings:
 
 
 def load_image_content(path: str) -> dict[str, Any]:
-    """The content of the checkpoint's preprocessor_config.json."""
+    """The content of the checkpoint's preprocessor_config.json, or of its processor_config.json, with defaults."""
     with answers(path):
-        content: dict[str, Any] = ImageProcessingMixin.get_image_processor_dict(path)[0]
-    return content
+        return with_defaults(ImageProcessingMixin.get_image_processor_dict(path)[0])
 
 
 def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path") -> PretrainedConfig:
@@ -119,21 +150,27 @@ def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path
     """
     kind = load_type(path)
     if types and kind not in types:
-        reader = READERS.get(kind)
-        remedy = f"model={reader} reads it" if reader else "model=vlm reads image-text models of many types"
-        raise UserError(
-            f"{setting}={path} is of type {kind}: this architecture takes {', '.join(types)}.\n"
-            f"Take another checkpoint, or another model: {remedy}."
-        )
+        raise other_type(path, kind, types, setting)
     with answers(path):
         config: PretrainedConfig = AutoConfig.from_pretrained(path, **OWN_CODE_ONLY)
     return config
+
+
+def other_type(path: str, kind: str, types: Sequence[str], setting: str = "model.path") -> UserError:
+    """The answer to a checkpoint of a type that is none of those that can be read."""
+    reader = READERS.get(kind)
+    remedy = f"model={reader} reads it" if reader else "model=vlm reads image-text models of many types"
+    return UserError(
+        f"{setting}={path} is of type {kind}: this architecture takes {', '.join(types)}.\n"
+        f"Take another checkpoint, or another model: {remedy}."
+    )
 
 
 def load_type(path: str) -> str:
     """The checkpoint's model_type, also one that transformers does not know."""
     if Path(path).is_dir() and not (Path(path) / "config.json").is_file():
         raise UserError(f"{path}: the directory holds no model (no config.json).")
+    require_files(path)
     with answers(path):
         return str(PretrainedConfig.get_config_dict(path)[0].get("model_type"))
 

@@ -20,12 +20,13 @@ from transformers import (
 )
 
 from rococap.models.base import within
-from rococap.models.hub import answers, load, load_config, load_tokenizer, load_type, place
+from rococap.models.hub import answers, load, load_config, load_tokenizer, load_type, other_type, place
 from rococap.models.loading import Loading
 from rococap.models.prompts import PLACE, spare_token
 from rococap.models.tensors import shapes
 from rococap.models.vlm import VLM
-from rococap.models.vlm_families import Cut, Llava
+from rococap.models.vlm_families import Llava
+from rococap.models.vlm_family import Cut
 from rococap.models.vlm_parts import Parts
 from rococap.types import UserError
 
@@ -166,8 +167,7 @@ def convert(path: str, out: Path, vision_tower: str | None = None) -> None:
 
 def _their_config(path: str) -> dict[str, Any]:
     if (kind := load_type(path)) != _TYPE:
-        remedy = f"model=vlm model.path={path}" if kind == "llava" else "another checkpoint, or model=vlm"
-        raise UserError(f"model.path={path} is of type {kind}; model=llava_med reads {_TYPE}.\nTake {remedy}.")
+        raise other_type(path, kind, (_TYPE,))
     with answers(path):
         config: dict[str, Any] = PretrainedConfig.get_config_dict(path)[0]
     if (projector := config.get("mm_projector_type")) != "mlp2x_gelu":

@@ -14,7 +14,7 @@ from transformers.models.llava.modeling_llava import LlavaMultiModalProjector
 
 from rococap.models.hub import load, load_config, load_tokenizer, place
 from rococap.models.loading import Loading, finish_loading
-from rococap.models.prompts import PLACE, spare_token
+from rococap.models.prompts import PLACE, require_place, spare_token
 from rococap.models.towers import load_tower
 from rococap.models.vlm import VLM
 from rococap.models.vlm_families import Llava
@@ -82,7 +82,9 @@ def prefix(
     _require_llama_like(text, decoder)
     tokenizer = load_tokenizer(decoder)
     image_id = spare_token(tokenizer, text.vocab_size, decoder)
-    vision = load_tower(encoder, loading)
+    if prompt is not None:
+        require_place(prompt, {PLACE}, f"model.prompt={prompt!r}")
+    vision = load_tower(encoder, loading, visual_tokens=visual_tokens)
     size = vision.settings.size
     seen = vision.module(torch.zeros(1, 3, *size, dtype=vision.module.dtype)).last_hidden_state.shape[1]
     settings: dict[str, Any] = {

@@ -12,8 +12,23 @@ import numpy as np
 from PIL import Image as Images
 from PIL.Image import Image, Resampling
 from transformers import PreTrainedTokenizerBase
+from transformers.models.auto.image_processing_auto import get_image_processor_class_from_name
 
 from rococap.types import UserError
+
+# Of a preprocessor_config.json: what each class of image processors has its own default for.
+_SAID = (
+    "size",
+    "resample",
+    "do_center_crop",
+    "crop_size",
+    "do_pad",
+    "do_rescale",
+    "rescale_factor",
+    "do_normalize",
+    "image_mean",
+    "image_std",
+)
 
 
 @dataclass(frozen=True)
@@ -54,20 +69,25 @@ class ImageSettings:
         return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
 
     def save(self, folder: Path) -> None:
-        """Write them as a preprocessor_config.json that Hugging Face reads."""
+        """Write them as a preprocessor_config.json that Hugging Face reads, also without torchvision."""
+        height, width = self.size
+        cropped = {"do_center_crop": True, "size": {"shortest_edge": self.shortest}}
         content = {
-            "image_processor_type": "ViTImageProcessor",
+            "image_processor_type": "CLIPImageProcessor" if self.geometry == "crop" else "ViTImageProcessor",
             "do_resize": True,
-            "size": {"height": self.size[0], "width": self.size[1]},
+            "size": {"height": height, "width": width},
             "resample": self.resample,
             "do_rescale": True,
             "rescale_factor": self.scale,
             "do_normalize": True,
             "image_mean": list(self.mean),
             "image_std": list(self.std),
+            "crop_size": {"height": height, "width": width},
+            **(cropped if self.geometry == "crop" else {}),
         }
-        if "image_processor_type" in self.content:  # older files name a class that is no more
-            content |= self.content
+        if (own := image_class(self.content)) is not None:
+            content |= {**self.content, "image_processor_type": own.__name__.removesuffix("Pil")}
+            content.pop("feature_extractor_type", None)
         (folder / "preprocessor_config.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -116,6 +136,25 @@ def causal_processor(images: ImageSettings, tokenizer: PreTrainedTokenizerBase, 
     end = int(tokenizer.eos_token_id)
     pad = end if tokenizer.pad_token_id is None else int(tokenizer.pad_token_id)
     return HFProcessor(images, tokenizer, max_positions, end, pad)
+
+
+def image_class(content: Mapping[str, Any]) -> Any:
+    """The class that a preprocessor_config.json names, in its form without torchvision; None where there is none."""
+    named = content.get("image_processor_type") or content.get("feature_extractor_type") or ""
+    today = str(named).removesuffix("Fast").replace("FeatureExtractor", "ImageProcessor")
+    return get_image_processor_class_from_name(f"{today}Pil") if today else None
+
+
+def with_defaults(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a preprocessor_config.json, with what its class means where the file says nothing.
+
+    Of what is done, null says that it is not, as transformers reads it.
+    """
+    own = image_class(content)
+    meant = {name: getattr(own, name, None) for name in _SAID}
+    said = {name: False if value is None else value for name, value in content.items() if name.startswith("do_")}
+    said |= {name: value for name, value in content.items() if value is not None}
+    return {**{name: value for name, value in meant.items() if value is not None}, **said}
 
 
 def image_settings(config: Mapping[str, Any], where: str) -> ImageSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ def make_prompt(
     tokenizer: PreTrainedTokenizerBase,
     token_id: int,
     *,
-    template: str | None,
+    templates: Sequence[str],
     mark: str,
     full: str,
     default: str | None,
@@ -55,7 +56,7 @@ def make_prompt(
     Args:
         text: with <image>, or `mark`, once; None: made from the chat template, or else `default`.
         token_id: of the image's token.
-        template: the checkpoint's chat template, in Jinja.
+        templates: the checkpoint's chat templates, in Jinja; the first that places an image is taken.
         mark: how the chat template writes the image's place.
         full: how the model wants to see it; the image's token stands in it once.
         begins: whether the tokenizer's begin token goes before the text where the tokenizer puts one.
@@ -64,19 +65,18 @@ def make_prompt(
         UserError: the image has no place in the text, or several; or the checkpoint has no text of its own.
     """
     token = str(tokenizer.convert_ids_to_tokens(token_id))
+    if tokenizer.convert_tokens_to_ids(token) != token_id:
+        raise UserError(f"model.path: its tokenizer has no token {token_id}, which its config names for the image.")
     own = text is None
     if text is None:
-        text = _from_template(tokenizer, template, mark) or default
+        text = next(_from_templates(tokenizer, templates, mark), default)
     if text is None:
         raise UserError(
             "model.prompt: the checkpoint has no chat template that places an image. Give the text before a caption, "
             f"such as model.prompt='{PLACE} {QUESTION}'"
         )
     marks = {mark, PLACE} if token != PLACE else {mark}
-    count = sum(text.count(place) for place in marks)
-    if count != 1:
-        whose = "the checkpoint's own prompt" if own else f"model.prompt={text!r}"
-        raise UserError(f"{whose} has {count or 'no'} places for the image: write {PLACE} once.")
+    require_place(text, marks, "the checkpoint's own prompt" if own else f"model.prompt={text!r}")
     for place in marks:
         text = text.replace(place, full)
     if begins and _begins(tokenizer) and not text.startswith(str(tokenizer.bos_token)):
@@ -87,15 +87,22 @@ def make_prompt(
     return prompt
 
 
-def chat_template(path: str, tokenizer: PreTrainedTokenizerBase) -> str | None:
-    """The checkpoint's chat template: the tokenizer's, or that in a file of its own."""
-    found: Any = tokenizer.chat_template
-    if found is None:
-        try:
-            found = ProcessorMixin.get_processor_dict(path)[0].get("chat_template")
-        except OSError:  # there is no such file
-            found = None
-    return found if isinstance(found, str) else None
+def require_place(text: str, marks: Collection[str], said: str) -> None:
+    """Raises UserError unless one of the `marks` stands in a text, once; `said` names the text."""
+    count = sum(text.count(place) for place in marks)
+    if count != 1:
+        raise UserError(f"{said} has {count or 'no'} places for the image: write {PLACE} once.")
+
+
+def chat_templates(path: str, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The checkpoint's chat templates: of its processor, and of its tokenizer, which may be for text alone."""
+    try:
+        processors: Any = ProcessorMixin.get_processor_dict(path)[0].get("chat_template")
+    except OSError:  # there is no such file
+        processors = None
+    # A checkpoint may have several by name, for tools and the like.
+    found = [each.get("default") if isinstance(each, dict) else each for each in (processors, tokenizer.chat_template)]
+    return [each for each in found if isinstance(each, str)]
 
 
 def end_tokens(path: str, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> list[int]:
@@ -107,7 +114,7 @@ def end_tokens(path: str, tokenizer: PreTrainedTokenizerBase, config: Pretrained
     try:
         said: Any = GenerationConfig.from_pretrained(path).eos_token_id
     except OSError:  # there is no such file
-        said = config.get_text_config().eos_token_id
+        said = getattr(config.get_text_config(), "eos_token_id", None) or getattr(config, "eos_token_id", None)
     more = said if isinstance(said, list) else [said]
     ends = [int(end) for end in (tokenizer.eos_token_id, *more) if end is not None]
     if not ends:
@@ -141,21 +148,21 @@ def spare_token(tokenizer: PreTrainedTokenizerBase, vocabulary: int, path: str) 
     )
 
 
-def _from_template(tokenizer: PreTrainedTokenizerBase, template: str | None, mark: str) -> str | None:
-    if template is None:
-        return None
+def _from_templates(tokenizer: PreTrainedTokenizerBase, templates: Sequence[str], mark: str) -> Iterator[str]:
     content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
-    with answers("the chat template"):
-        try:
-            text: str = tokenizer.apply_chat_template(
-                [{"role": "user", "content": content}],
-                chat_template=template,
-                add_generation_prompt=True,
-                tokenize=False,
-            )
-        except (TemplateError, TypeError):  # a template for text alone
-            return None
-    return text if mark in text or PLACE in text else None
+    for template in templates:
+        with answers("the chat template"):
+            try:
+                text: str = tokenizer.apply_chat_template(
+                    [{"role": "user", "content": content}],
+                    chat_template=template,
+                    add_generation_prompt=True,
+                    tokenize=False,
+                )
+            except (TemplateError, TypeError):  # a template for text alone
+                continue
+        if mark in text or PLACE in text:
+            yield text
 
 
 def _begins(tokenizer: PreTrainedTokenizerBase) -> bool:

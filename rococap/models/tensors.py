@@ -10,15 +10,8 @@ import torch
 from safetensors import safe_open
 from transformers.utils import cached_file
 
-from rococap.models.hub import answers, require_shards
+from rococap.models.hub import WEIGHTS, answers
 from rococap.types import UserError
-
-_FILES = (
-    "model.safetensors.index.json",
-    "model.safetensors",
-    "pytorch_model.bin.index.json",
-    "pytorch_model.bin",
-)
 
 
 @cache
@@ -28,12 +21,11 @@ def shapes(path: str) -> dict[str, tuple[int, ...]]:
     Raises:
         UserError: it has no weights, or lacks some of its files.
     """
-    require_shards(path)
     with answers(path):
-        found = (cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in _FILES)
+        found = (cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in WEIGHTS)
         first = next((Path(file) for file in found if file is not None), None)
         if first is None:
-            raise UserError(f"{path}: it holds no weights ({_FILES[1]} or {_FILES[3]}, or shards with an index).")
+            raise UserError(f"{path}: it holds no weights ({WEIGHTS[0]} or {WEIGHTS[2]}, or shards with an index).")
         if not first.name.endswith(".index.json"):
             return _shapes(first)
         shards = sorted(set(json.loads(first.read_text(encoding="utf-8"))["weight_map"].values()))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from transformers import AutoModel, CLIPVisionModel, PretrainedConfig, SiglipVisionModel
 
+from rococap.models.base import pooled_grid
 from rococap.models.biomedclip import clip_settings, load_vit, open_clip_settings
 from rococap.models.hub import load, load_config, load_image_settings, place
 from rococap.models.loading import Loading
@@ -30,6 +31,8 @@ _OPENED: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
     "swin": (AutoModel, {"add_pooling_layer": False}, ()),
 }
 TYPES = tuple(_OPENED)
+# Those that fit their positions to the image; the others have been given one size.
+_ANY_SIZE = {"dinov2", "dinov2_with_registers", "dinov3_vit", "swin"}
 _POOLING = """
 
 
@@ -65,11 +68,15 @@ class Tower:
     code: str
 
 
-def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> Tower:
+def load_tower(path: str, loading: Loading, setting: str = "model.encoder", visual_tokens: int | None = None) -> Tower:
     """A vision tower from the hub or a directory; it is never rounded.
 
+    Args:
+        setting: that named the path, for messages.
+        visual_tokens: that its grid is to be averaged to; None: it stays.
+
     Raises:
-        UserError: it is none of `TYPES`, or cannot be had.
+        UserError: it is none of `TYPES`, cannot be had, or what it gives cannot be averaged to so many.
     """
     try:
         config = load_config(path, TYPES, setting)
@@ -78,12 +85,14 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder") -> T
             raise
         return _open_clip_tower(path, Loading(loading.dtype, compute=loading.compute), content)
     auto, arguments, unused = _OPENED[config.model_type]
+    settings, vision = load_image_settings(path), getattr(config, "vision_config", config)
+    require_size(vision, settings, path)
+    pooled_grid(grid_of(vision, settings.size), visual_tokens)
     plain = Loading(loading.dtype, compute=loading.compute)
     module, new = load(auto, path, plain, **arguments)
     given = "".join(f", {key}={value!r}" for key, value in arguments.items())
     code = f"encoder = transformers.{auto.__name__}.from_pretrained({place(path)!r}, {plain.code(())}{given})"
-    settings = load_image_settings(path)
-    return Tower(module, new, settings, grid_of(module.config, settings.size), unused, code)
+    return Tower(module, new, settings, grid_of(vision, settings.size), unused, code)
 
 
 def _open_clip_tower(path: str, loading: Loading, content: dict[str, Any]) -> Tower:
@@ -94,22 +103,34 @@ def _open_clip_tower(path: str, loading: Loading, content: dict[str, Any]) -> To
 
 
 def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:
-    """Rows and columns of patches of an image of so many pixels; Swin merges them 2 x 2 between its stages."""
-    step = config.patch_size * 2 ** (len(config.depths) - 1 if hasattr(config, "depths") else 0)
+    """Rows and columns of patches of an image of so many pixels."""
+    step = _step(config)
     return size[0] // step, size[1] // step
 
 
+def _step(config: PretrainedConfig) -> int:
+    """Pixels of a patch's side; Swin merges patches 2 x 2 between its stages."""
+    return int(config.patch_size * 2 ** (len(config.depths) - 1 if hasattr(config, "depths") else 0))
+
+
 def require_size(config: PretrainedConfig, settings: ImageSettings, path: str) -> None:
-    """Refuse images of another size than a tower has positions for: BLIP's would take the first of them in silence.
+    """Refuse images of a size that a tower cannot take whole: BLIP's would take the first positions in silence.
 
     Raises:
-        UserError: preprocessor_config.json and config.json name different sizes.
+        UserError: preprocessor_config.json names a size that is no multiple of the patches', or not the one that a
+            tower has positions for.
     """
+    said = f"{path}: its preprocessor_config.json makes images of {settings.size[0]} x {settings.size[1]} pixels"
+    if config.model_type in _ANY_SIZE:
+        patch = _step(config)
+        if settings.size[0] % patch or settings.size[1] % patch:
+            raise UserError(f"{said}, which are no multiple of its patches' {patch}.\nSet size there to one.")
+        return
     side = config.image_size
     if settings.size != (positions := (side, side) if isinstance(side, int) else tuple(side)):
         raise UserError(
-            f"{path}: its preprocessor_config.json makes images of {settings.size[0]} x {settings.size[1]} pixels, its "
-            f"vision tower has positions for {positions[0]} x {positions[1]}.\nSet size there to what config.json says."
+            f"{said}, its vision tower has positions for {positions[0]} x {positions[1]}.\n"
+            "Set size there to what config.json says."
         )
 
 

@@ -18,11 +18,11 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from rococap.models.attention import watched
-from rococap.models.base import Captioner, Part, token_loss
+from rococap.models.base import Captioner, Part, pooled_grid, token_loss
 from rococap.models.hub import load, load_config, load_image_settings, load_tokenizer, place, without_generation
 from rococap.models.loading import Loading, finish_loading
 from rococap.models.processor import HFProcessor, ImageSettings
-from rococap.models.towers import TARGETS, grid_of, last_hidden, load_tower, plain_config, pooling_code
+from rococap.models.towers import TARGETS, grid_of, last_hidden, load_tower, plain_config, pooling_code, require_size
 from rococap.types import UserError
 
 _WHOLE = """\
@@ -60,6 +60,7 @@ print(tokenizer.decode(ids[0], skip_special_tokens=True))
 _HEAD = {"gpt2": "lm_head", "bert": "cls", "roberta": "lm_head"}
 _TARGETS = {"gpt2": ("c_attn", "c_proj"), "bert": ("query", "value"), "roberta": ("query", "value")}
 DECODERS = tuple(_HEAD)
+_ENDS = ("eos_token", "sep_token")  # BERT's captions end with the second
 _CROSS = r".*\.(?:crossattention|ln_cross_attn)"  # what a language model lacks
 
 
@@ -78,14 +79,16 @@ def published(path: str, visual_tokens: int | None = None, loading: Loading = Lo
     _require_decoder(config.decoder, f"model.path={path}")
     keep = ("encoder", "enc_to_dec_proj", f"decoder.{_HEAD[config.decoder.model_type]}")
     read = without_generation(config, config.encoder, config.decoder)
+    settings, tokenizer = load_image_settings(path), load_tokenizer(path, ends=_ENDS)
+    require_size(config.encoder, settings, path)
+    grid = grid_of(config.encoder, settings.size)
+    pooled_grid(grid, visual_tokens)
     model, new = load(VisionEncoderDecoderModel, path, loading, keep, config=read)
     if hasattr(model.encoder, "pooler"):
         model.encoder.pooler = None  # nothing reads it: it would train on no gradient
     new = frozenset(name for name in new if not name.startswith("encoder.pooler."))
-    settings = load_image_settings(path)
     code = _WHOLE.format(path=place(path), loading=loading.code(keep)) + loading.finishing
-    grid = grid_of(config.encoder, settings.size)
-    return ViTGPT2(model, settings, load_tokenizer(path, ends=False), new, code, grid, visual_tokens)
+    return ViTGPT2(model, settings, tokenizer, new, code, grid, visual_tokens)
 
 
 def fresh(
@@ -104,27 +107,21 @@ def fresh(
     Raises:
         UserError: one of them is no such checkpoint, or the hub cannot be reached.
     """
-    vision = load_tower(encoder, loading)
-    language, new_language, code = _load_decoder(decoder, loading)
+    config = load_config(decoder, setting="model.decoder")
+    _require_decoder(config, f"model.decoder={decoder}")
+    tokenizer = load_tokenizer(decoder, ends=_ENDS)
+    vision = load_tower(encoder, loading, visual_tokens=visual_tokens)
+    config.is_decoder, config.add_cross_attention = True, True
+    keep = (_CROSS, _HEAD[config.model_type])
+    language, new_language = load(AutoModelForCausalLM, decoder, loading, keep, config=config)
     model = VisionEncoderDecoderModel(encoder=vision.module, decoder=language)
     new = {f"encoder.{name}" for name in vision.new} | {f"decoder.{name}" for name in new_language}
     new |= {name for name, _ in model.named_parameters() if name.startswith("enc_to_dec_proj.")}
     finish_loading(model, loading)
-    code = _PARTS.format(encoder=vision.code, decoder=place(decoder), loading=code) + loading.finishing
-    tokenizer = load_tokenizer(decoder, ends=False)
+    code = _PARTS.format(encoder=vision.code, decoder=place(decoder), loading=loading.code(keep)) + loading.finishing
     captioner = ViTGPT2(model, vision.settings, tokenizer, frozenset(new), code, vision.grid, visual_tokens)
     captioner.unused = tuple(f"encoder.{name}" for name in vision.unused)
     return captioner
-
-
-def _load_decoder(path: str, loading: Loading) -> tuple[Any, frozenset[str], str]:
-    """A language model with cross-attention, the names of its parameters that are new, and its loading as code."""
-    config = load_config(path, setting="model.decoder")
-    _require_decoder(config, f"model.decoder={path}")
-    config.is_decoder, config.add_cross_attention = True, True
-    keep = (_CROSS, _HEAD[config.model_type])
-    model, new = load(AutoModelForCausalLM, path, loading, keep, config=config)
-    return model, new, loading.code(keep)
 
 
 def _require_decoder(config: PretrainedConfig, where: str) -> None:
@@ -155,8 +152,6 @@ class ViTGPT2(Captioner):
         # Old checkpoints keep the start token in the config, newer ones in the generation config.
         starts = [getattr(c, "decoder_start_token_id", None) for c in (network.config, network.generation_config)]
         end = _first(tokenizer.eos_token_id, tokenizer.sep_token_id)
-        if end is None:
-            raise UserError("model: its tokenizer has no end token, so no caption could end.")
         pad = _first(tokenizer.pad_token_id, end)
         config = network.config.decoder
         positions = config.n_positions if config.model_type == "gpt2" else config.max_position_embeddings

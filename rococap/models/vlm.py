@@ -18,9 +18,11 @@ from rococap.models.hub import READERS, load, load_config, load_image_content, l
 from rococap.models.loading import Loading
 from rococap.models.processor import HFProcessor
 from rococap.models.towers import plain_config
-from rococap.models.vlm_families import BLIND, FAMILIES, Cut, Unlisted
+from rococap.models.vlm_families import BLIND, FAMILIES
+from rococap.models.vlm_family import Cut, Family
 from rococap.models.vlm_parts import Parts
 from rococap.models.vlm_probe import require_sight, tokens_and_unused
+from rococap.models.vlm_unlisted import Unlisted
 from rococap.types import UserError
 
 _BASE = """\
@@ -97,7 +99,10 @@ def vlm(
     if "mm_encoder_outputs" not in signature(model_class.forward).parameters:
         older = "transformers 5.20 or newer reads it" if kind in FAMILIES else "it does not take an image's features"
         raise _not_here(path, kind, older)
-    family = FAMILIES.get(kind) or Unlisted(model_class, config)
+    try:
+        family: Family = FAMILIES.get(kind) or Unlisted(model_class, config)
+    except UserError as error:
+        raise _not_here(path, kind, str(error)) from None
     parts = Parts(path, config, family, prompt, image_size, cut, load_image_content(path))
     parts.check_visual_tokens(visual_tokens)
     keep = (family.tower, *family.projector, "lm_head")
@@ -138,7 +143,7 @@ class VLM(Captioner):
         self.encoder = (family.tower,) if parts.cut == "before" else (family.tower, *family.projector)
         self.projector = family.projector
         self.targets: Mapping[Part, tuple[str, ...]] = {
-            "decoder": ("q_proj", "v_proj"),
+            "decoder": family.targets,
             "tower": family.tower_targets,
             "projector": ("linear_1", "linear_2", "linear", "proj", "linear_fc1", "linear_fc2", "mlp.0", "mlp.2"),
         }
@@ -226,7 +231,6 @@ class VLM(Captioner):
         """The image for a forward pass over `ids`, which begin with the prompt."""
         core = self.model.model
         tokens = self.family.project(core, features) if self.cut == "before" else features
-        assert self.grid is not None
         beside = self.family.beside(core, ids, ids == self.image_id, len(self.prompt_ids), self.grid)
         return {"mm_encoder_outputs": {"image": self.family.given(tokens, core)}, **beside}
 

@@ -11,8 +11,8 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from rococap.models.base import pooled_grid
 from rococap.models.hub import load_tokenizer
 from rococap.models.processor import ImageSettings, image_settings
-from rococap.models.prompts import Prompt, chat_template, end_tokens, make_prompt
-from rococap.models.vlm_families import Cut, Family
+from rococap.models.prompts import Prompt, chat_templates, end_tokens, make_prompt
+from rococap.models.vlm_family import Cut, Family
 from rococap.types import UserError
 
 
@@ -39,19 +39,19 @@ class Parts:
             UserError: a setting does not suit the checkpoint.
         """
         self.config, self.family = config, family
-        self.tokenizer = load_tokenizer(path, ends=False) if tokenizer is None else tokenizer
+        self.tokenizer = load_tokenizer(path, ends=()) if tokenizer is None else tokenizer
         self.ends = end_tokens(path, self.tokenizer, config)
         self.cut = self._cut(cut)
         side = self._side(image_size)
         self.grid = family.grid(config, side)
         self.settings = content if isinstance(content, ImageSettings) else self._settings(content, side, path)
-        self.image_id = int(getattr(config, "image_token_id", None) or config.image_token_index)
+        self.image_id = _image_id(config, path)
         mark, full = family.place(str(self.tokenizer.convert_ids_to_tokens(self.image_id)))
         self.prompt: Prompt = make_prompt(
             prompt,
             self.tokenizer,
             self.image_id,
-            template=chat_template(path, self.tokenizer),
+            templates=chat_templates(path, self.tokenizer),
             mark=mark,
             full=full,
             default=family.default_prompt,
@@ -60,7 +60,7 @@ class Parts:
 
     def check_visual_tokens(self, visual_tokens: int | None) -> None:
         """Raises UserError where the image's tokens cannot be averaged to so many."""
-        if visual_tokens is not None and self.cut not in self.family.pools:
+        if visual_tokens is not None and self.grid is not None and self.cut not in self.family.pools:
             remedy = "take model.cut=after" if self.family.pools else "their number follows model.image_size"
             raise UserError(f"model.visual_tokens={visual_tokens}: not with this model: {remedy}, or null for all.")
         pooled_grid(self.grid, visual_tokens)
@@ -77,12 +77,20 @@ class Parts:
         return possible[0] if cut == "auto" else cut
 
     def _side(self, image_size: int | None) -> int:
-        own, step = self.family.side(self.config), self.family.step(self.config)
         if image_size is None:
-            return own
+            return self.family.side(self.config)
+        step = self.family.step(self.config)
         if image_size % step or image_size < step:
             near = max(step, round(image_size / step) * step)
             raise UserError(f"model.image_size={image_size}: it must be a multiple of {step}, such as {near}.")
-        if self.family.fixed and image_size != own:
+        if self.family.fixed and image_size != (own := self.family.side(self.config)):
             raise UserError(f"model.image_size={image_size}: this vision tower takes {own} pixels. Take null.")
         return image_size
+
+
+def _image_id(config: PretrainedConfig, path: str) -> int:
+    """Of the token that stands for the image; by another name in newer configs."""
+    for name in ("image_token_id", "image_token_index"):
+        if (found := getattr(config, name, None)) is not None:
+            return int(found)
+    raise UserError(f"model.path={path}: its config names no token that stands for the image (image_token_id).")

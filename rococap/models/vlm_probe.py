@@ -14,6 +14,8 @@ from rococap.types import UserError
 if TYPE_CHECKING:
     from rococap.models.vlm import VLM
 
+_LEADING = 8  # positions before the patches: a class token, and registers, of which towers have four
+
 
 def tokens_and_unused(captioner: VLM) -> tuple[int, tuple[str, ...]]:
     """How many tokens an image becomes, and names of what of vision tower and projector takes no part in them."""
@@ -24,6 +26,7 @@ def tokens_and_unused(captioner: VLM) -> tuple[int, tuple[str, ...]]:
     pixels = torch.zeros(1, 3, *captioner.processor.image_size, dtype=one.dtype, device=one.device)
     with torch.enable_grad():
         features = captioner.look(pixels)
+        _settle_grid(captioner, family.project(network.model, features) if captioner.cut == "before" else features)
         if captioner.grid is not None and captioner.grid != captioner.full_grid:
             assert captioner.full_grid is not None
             features = pooled(features, captioner.full_grid, captioner.grid)
@@ -32,6 +35,24 @@ def tokens_and_unused(captioner: VLM) -> tuple[int, tuple[str, ...]]:
     idle = frozenset(name for name, weight in weights.items() if id(weight) not in taking_part)
     whole = whole_modules(network, idle)
     return tokens.shape[1], (*whole, *sorted(name for name in idle if not within(name, whole)))
+
+
+def _settle_grid(captioner: VLM, tokens: Tensor) -> None:
+    """Let go of a grid that a checkpoint's config promises and its vision tower does not give.
+
+    Raises:
+        UserError: it was to be averaged.
+    """
+    if captioner.full_grid is None:
+        return
+    rows, columns = captioner.full_grid
+    if not 0 <= tokens.shape[1] - rows * columns <= _LEADING:
+        if captioner.grid != captioner.full_grid:
+            raise UserError(
+                f"model.visual_tokens: the vision tower gives {tokens.shape[1]} tokens, which are no grid of {rows} x "
+                f"{columns} patches.\nLeave it out (null)."
+            )
+        captioner.grid = captioner.full_grid = None
 
 
 def require_sight(captioner: VLM, path: str) -> None:

@@ -46,9 +46,16 @@ class Attention:
         return len(self.processor.tokens(text, len(self.tokens))[0]) - 1  # without the end token
 
 
-def can_attend(captioner: Captioner) -> bool:
-    """Whether the architecture has cross-attention to show."""
-    return type(captioner).attend is not Captioner.attend
+def why_no_maps(captioner: Captioner) -> str | None:
+    """Why it is not to be seen where a captioner looks; None where it is."""
+    kind = captioner.model_class
+    if type(captioner).attend is Captioner.attend:
+        return (
+            f"in a {kind} no attention goes from a caption's words to single patches, or transformers does not give it"
+        )
+    if captioner.grid is None:
+        return f"how the tokens that a {kind} makes of an image lie in the image is not known here"
+    return None
 
 
 def attention(captioner: Captioner, attend: Attending, shown: Sequence[Shown]) -> dict[str, Attention]:
@@ -60,7 +67,7 @@ def attention(captioner: Captioner, attend: Attending, shown: Sequence[Shown]) -
         texts = [one.prediction.prediction for one in batch]
         pixels = np.stack([processor.pixels(one.image) for one in batch])
         maps = attend(torch.from_numpy(pixels), texts).float().cpu().numpy()
-        assert captioner.grid is not None  # where an architecture shows where it looks, there are patches to look at
+        assert captioner.grid is not None  # `why_no_maps`
         for one, found in zip(batch, maps.reshape(*maps.shape[:2], *captioner.grid), strict=True):
             seen[one.example.id] = Attention(one.prediction.prediction, found, processor)
     return seen

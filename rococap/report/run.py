@@ -13,7 +13,7 @@ from rococap.evaluation.slices import LEAST, slices
 from rococap.models.base import Captioner
 from rococap.recipe.captioning import attending
 from rococap.recipe.recipe import Recipe
-from rococap.report.attention import attention, can_attend
+from rococap.report.attention import attention, why_no_maps
 from rococap.report.finding import OnFinding, on_finding, with_finding
 from rococap.report.gallery import choose, gallery
 from rococap.report.page import html_table, page
@@ -29,10 +29,7 @@ _LEAD = Markup(
     "<strong class='warning'>Not for clinical use.</strong> Captions that a model makes may be wrong in any detail. "
     "Split {}, {} images; the best checkpoint is {}, of {} {:.4f}. {}"
 )
-_NO_MAPS = Markup(
-    "<p class='quiet'>There are no heat maps: in a {} no attention goes from a caption's words to single patches, or "
-    "transformers does not give it.</p>"
-)
+_NO_MAPS = Markup("<p class='quiet'>There are no heat maps: {}.</p>")
 _GUARDS = {
     "unique_ratio": "different captions per caption",
     "repetition": "words in the longest phrase that a caption says twice, 95th percentile",
@@ -88,14 +85,14 @@ def _sections(
         yield "Scores of single images", _grid(distributions(columns))
     yield "Training", _grid(curves(folder.metrics(), names))
     groups, findings, looks = choose(shown, metric), with_finding(shown), {}
-    if captioner is not None and can_attend(captioner):
+    if captioner is not None and (why_not := why_no_maps(captioner)):
+        yield "Where it looks", _NO_MAPS.format(why_not)
+    elif captioner is not None:
         asked = {one.example.id for group in groups.values() for one in group} | set(findings)
         asked_for = [one for one in shown if one.example.id in asked]
         looks = attention(captioner, attending(captioner, Recipe.of_run(folder)), asked_for)
         if findings:
             yield "Does it look at the finding?", _looks(on_finding(findings, looks))
-    if captioner is not None and not can_attend(captioner):
-        yield "Where it looks", _NO_MAPS.format(captioner.model_class)
     yield f"Images{f', by {metric}' if metric else ''}", gallery(groups, looks)
     yield (
         "Recipe",

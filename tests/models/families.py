@@ -26,6 +26,8 @@ from transformers import (
     Dinov2Model,
     Dinov2WithRegistersConfig,
     Dinov2WithRegistersModel,
+    DINOv3ViTConfig,
+    DINOv3ViTModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForCausalLM,
@@ -121,6 +123,12 @@ TOWERS = {
     "vit": vit_directory,
     "dinov2": tower_directory(lambda: Dinov2Model(Dinov2Config(**SMALL)), **CROP),
     "registers": tower_directory(lambda: Dinov2WithRegistersModel(Dinov2WithRegistersConfig(**SMALL)), **CROP),
+    "dinov3": tower_directory(
+        lambda: DINOv3ViTModel(DINOv3ViTConfig(**WIDE, num_register_tokens=4)),
+        {"height": 32, "width": 32},
+        image_processor_type="DINOv3ViTImageProcessorFast",
+        **dict.fromkeys(("crop_size", "do_center_crop", "do_convert_rgb", "input_data_format")),
+    ),
     "clip": tower_directory(lambda: CLIPVisionModel(CLIPVisionConfig(**WIDE)), **CROP),
     "biomedclip": biomedclip_directory,
     "siglip": tower_directory(lambda: SiglipVisionModel(SiglipVisionConfig(**WIDE))),
@@ -217,6 +225,8 @@ FAMILIES = {
             ("qwen2_vl", image_text.QWEN2_VL),
             ("qwen2_5_vl", image_text.QWEN2_5_VL),
             ("qwen3_vl", image_text.QWEN3_VL),
+            ("qwen3_vl_moe", image_text.QWEN3_VL_MOE),
+            ("qwen3_5", image_text.QWEN3_5),
         )
     },
 }

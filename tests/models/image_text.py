@@ -27,10 +27,14 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen2VLConfig,
     Qwen2VLForConditionalGeneration,
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
     Qwen3Config,
     Qwen3ForCausalLM,
     Qwen3VLConfig,
     Qwen3VLForConditionalGeneration,
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
     SiglipVisionConfig,
     SmolVLMConfig,
     SmolVLMForConditionalGeneration,
@@ -215,14 +219,14 @@ QWEN = RESIZE | {
 del QWEN["size"]
 
 
-def qwen(config_class, model_class, vision, **preprocessor):
+def qwen(config_class, model_class, vision, words_too=None, **preprocessor):
     def make(folder):
         words = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
         tokenizer, (_, end, first, last, image, video) = tokenizer_with(folder, *words, eos_token="<|im_end|>")
         rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [2, 3, 3]}
         config = config_class(
             vision_config=QWEN_VISION | vision,
-            text_config=text(tokenizer, rope_parameters=rope, head_dim=16),
+            text_config=text(tokenizer, rope_parameters=rope, head_dim=16) | (words_too or {}),
             image_token_id=image,
             video_token_id=video,
             vision_start_token_id=first,
@@ -247,13 +251,26 @@ QWEN2_5_VL = qwen(
     {"hidden_size": 32, "out_hidden_size": 32, "num_heads": 2, "patch_size": 8, "intermediate_size": 64}
     | {"window_size": 32, "fullatt_block_indexes": [1]},
 )
-QWEN3_VL = qwen(
-    Qwen3VLConfig,
-    Qwen3VLForConditionalGeneration,
-    {"hidden_size": 32, "out_hidden_size": 32, "num_heads": 2, "patch_size": 8, "intermediate_size": 64}
-    | {"deepstack_visual_indexes": [0, 1], "num_position_embeddings": 16},
-    image_mean=[0.5, 0.5, 0.5],
-    image_std=[0.5, 0.5, 0.5],
+QWEN3_VISION = {"hidden_size": 32, "out_hidden_size": 32, "num_heads": 2, "patch_size": 8, "intermediate_size": 64} | {
+    "num_position_embeddings": 16
+}
+DEEPSTACK = QWEN3_VISION | {"deepstack_visual_indexes": [0, 1]}
+HALVES = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+QWEN3_VL = qwen(Qwen3VLConfig, Qwen3VLForConditionalGeneration, DEEPSTACK, **HALVES)
+QWEN3_VL_MOE = qwen(
+    Qwen3VLMoeConfig,
+    Qwen3VLMoeForConditionalGeneration,
+    DEEPSTACK,
+    {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16},
+    **HALVES,
+)
+QWEN3_5 = qwen(
+    Qwen3_5Config,
+    Qwen3_5ForConditionalGeneration,
+    QWEN3_VISION,
+    {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+    | {"linear_num_key_heads": 2, "linear_num_value_heads": 2, "linear_key_head_dim": 16, "linear_value_head_dim": 16},
+    **HALVES,
 )
 
 

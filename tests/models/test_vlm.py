@@ -27,7 +27,9 @@ from rococap.models.export import export
 from rococap.models.lora import add_lora
 from rococap.models.prefix import prefix
 from rococap.models.vlm import vlm
-from rococap.models.vlm_families import Unlisted
+from rococap.models.vlm_families import Llava
+from rococap.models.vlm_unlisted import Unlisted
+from rococap.report.attention import why_no_maps
 from rococap.types import UserError
 
 
@@ -133,6 +135,44 @@ def test_what_cannot_be_read_is_named_with_what_can(tmp_path, kind, said):
     assert kind in str(raised.value) and "qwen2_5_vl" in str(raised.value)
 
 
+def test_a_tokenizers_template_for_text_alone_does_not_hide_the_processors(tmp_path):
+    (path,) = image_text.SMOLVLM(tmp_path)
+    expected = vlm(path).prompt
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    for template in ("{{ messages[0]['content'] }}", "{{ messages[0]['content'] + '' }}"):
+        (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": template}))
+        assert vlm(path).prompt == expected
+    several = [{"name": "default", "template": image_text.SMOL_TEMPLATE}, {"name": "tool_use", "template": "tools"}]
+    (tmp_path / "chat_template.json").unlink()
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings | {"chat_template": several}))
+    assert vlm(path).prompt == expected
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+    (tmp_path / "chat_template.jinja").write_text(image_text.SMOL_TEMPLATE)
+    assert vlm(path).prompt == expected
+
+
+def test_a_config_may_name_no_end_token_where_the_tokenizer_does(tmp_path):
+    (path,) = image_text.QWEN3_VL(tmp_path)
+    (tmp_path / "generation_config.json").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["text_config"].pop("eos_token_id", None)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    captioner = vlm(path, image_size=32)
+    assert captioner.processor.tokenizer.decode([captioner.processor.end_token_id]) == "<|im_end|>"
+
+
+def test_a_tokenizer_that_lacks_the_images_token_is_refused(tmp_path):
+    (path,) = image_text.LLAVA(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    config = json.loads((tmp_path / "config.json").read_text())
+    for field in ("image_token_index", "image_token_id"):
+        config.pop(field, None)
+    for field in ({"image_token_index": 99999}, {"image_token_id": 99999}):
+        (tmp_path / "config.json").write_text(json.dumps(config | field))
+        with pytest.raises(UserError, match="has no token 99999"):
+            vlm(path)
+
+
 def test_a_tokenizer_without_end_token_is_refused(tmp_path):
     image_text.LLAVA(tmp_path)
     for file, names in (("tokenizer_config.json", ["eos_token"]), ("generation_config.json", ["eos_token_id"])):
@@ -170,6 +210,43 @@ def test_an_unlisted_type_is_read_once_its_words_move_with_the_image(tmp_path, m
     logits = captioner.model(input_ids=ids, pixel_values=pixels).logits[:, len(captioner.prompt_ids) - 1 :]
     expected = loss_of(logits, labels, torch.ones_like(labels))
     torch.testing.assert_close(loss(captioner, seen), expected, rtol=1e-4, atol=1e-4)
+    assert captioner.grid is None and "not known" in why_no_maps(captioner)  # nor guessed
+    with pytest.raises(UserError, match=r"model\.visual_tokens=1: .* none known"):
+        vlm(str(tmp_path), visual_tokens=1)
+
+
+@torch.no_grad()
+def test_a_grid_that_the_tower_does_not_give_is_let_go(checkpoints, monkeypatch):
+    monkeypatch.setattr(Llava, "grid", lambda self, config, side: (8, 8))
+    captioner = vlm(checkpoints["llava"])
+    assert captioner.grid is None and "not known" in why_no_maps(captioner)
+    assert len(captioner.generate(captioner.encode(images(captioner)), max_new_tokens=2, num_beams=1)) == 2
+    with pytest.raises(UserError, match="no grid of 8 x 8"):
+        vlm(checkpoints["llava"], visual_tokens=4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("mistral3", "it wants image_sizes beside an image's pixels"),
+        ("glm4v", "it wants image_grid_thw beside"),
+        ("fuyu", "its vision tower is not to be told from its words"),
+    ],
+)
+def test_an_unlisted_type_that_no_image_alone_suits_is_refused_before_weights_are_read(tmp_path, kind, said):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+    with pytest.raises(UserError, match=rf"type {kind}: {said}.*\n.*qwen2_5_vl"):
+        vlm(str(tmp_path))
+
+
+def test_an_unlisted_type_may_not_say_what_size_it_sees(tmp_path, monkeypatch):
+    path = aya(tmp_path)
+    monkeypatch.setattr("rococap.models.vlm_unlisted._side_of", lambda config: None)
+    (tmp_path / "model.safetensors").rename(tmp_path / "weights")
+    with pytest.raises(UserError, match=r"model\.image_size=null: .* does not say"):
+        vlm(path)
+    (tmp_path / "weights").rename(tmp_path / "model.safetensors")
+    assert vlm(path, image_size=32).processor.image_size == (32, 32)
 
 
 def test_an_unlisted_type_that_fails_or_is_blind_is_refused(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from rococap.data.phantom.source import Phantom
 from rococap.models.base import Captioner
 from rococap.models.tiny import tiny
 from rococap.models.vit_gpt2 import ViTGPT2
-from rococap.report.attention import Attention, can_attend, heat, telling_words
+from rococap.report.attention import Attention, heat, telling_words, why_no_maps
 from rococap.report.finding import on_finding, with_finding
 from rococap.report.shown import Shown
 from rococap.types import Example, Prediction
@@ -78,9 +78,11 @@ def test_an_architecture_without_cross_attention_is_known():
         attend = Captioner.attend
 
     captioner = tiny()
-    assert can_attend(captioner)
+    assert why_no_maps(captioner) is None
+    captioner.grid = None
+    assert "not known" in why_no_maps(captioner)
     captioner.__class__ = Blind
-    assert not can_attend(captioner)
+    assert "no attention goes" in why_no_maps(captioner)
 
 
 def found_by(look):
