@@ -17,7 +17,7 @@ _PAGEOUT = 21
 
 @contextmanager
 def given_back() -> Iterator[None]:
-    """Pages of safetensors files do not add up in memory meanwhile: each is needed once, or is read again.
+    """Pages of weight files do not add up in memory meanwhile: each is needed once, or is read again.
 
     On Linux; elsewhere, and where the kernel is older, the system alone decides.
     """
@@ -42,10 +42,10 @@ def given_back() -> Iterator[None]:
 
 
 def _mapped() -> list[tuple[int, int]]:
-    """Addresses of what is mapped of safetensors files; the hub's cache names them by their content."""
+    """Addresses of what is mapped of safetensors and .bin files; the hub's cache names them by their content."""
     found = []
     for line in _MAPS.read_text().splitlines():
-        if line.endswith(".safetensors") or "/blobs/" in line:
+        if line.endswith((".safetensors", ".bin")) or "/blobs/" in line:
             start, _, end = line.split(maxsplit=1)[0].partition("-")
             found.append((int(start, 16), int(end, 16)))
     return found

@@ -117,11 +117,13 @@ print(now("VmHWM") - before)
 
 @pytest.mark.slow  # minutes: a gigabyte of weights is written and rounded
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from Linux's /proc")
-@pytest.mark.parametrize("weights", ["none", "nf4", "int8"])
-def test_it_is_in_memory_once_however_it_is_rounded(tmp_path, weights):
+@pytest.mark.parametrize(
+    ("weights", "kind"), [("none", "safetensors"), ("nf4", "safetensors"), ("int8", "safetensors"), ("nf4", "bin")]
+)
+def test_it_is_in_memory_once_however_it_is_rounded(tmp_path, weights, kind):
     wide = {"hidden_size": 4096, "intermediate_size": 14336, "num_attention_heads": 32, "num_key_value_heads": 8}
-    llava_med_directory(tmp_path, dtype=torch.bfloat16, shard="500MB", num_hidden_layers=3, **wide)
-    published = sum(file.stat().st_size for file in tmp_path.glob("*.safetensors"))
+    llava_med_directory(tmp_path, dtype=torch.bfloat16, kind=kind, shard="500MB", num_hidden_layers=3, **wide)
+    published = sum(file.stat().st_size for file in tmp_path.glob(f"*.{kind}"))
     assert published > 2**30
     measured = [sys.executable, "-c", MEASURE, tmp_path, weights]
     done = subprocess.run(measured, capture_output=True, text=True, cwd=ROOT)
