@@ -1,9 +1,10 @@
 """Every mutation, room by room."""
 
+from mutations_of_checkpoints import CHECKPOINTS
 from mutations_of_data import DATA
 from mutations_of_folders import FOLDERS
 from mutations_of_models import MODELS
 from mutations_of_runs import RUNS
 from mutations_of_scores import SCORES
 
-MUTATIONS = [*MODELS, *DATA, *SCORES, *RUNS, *FOLDERS]
+MUTATIONS = [*MODELS, *CHECKPOINTS, *DATA, *SCORES, *RUNS, *FOLDERS]
