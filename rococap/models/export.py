@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from peft import PeftModel
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from rococap.models.base import Captioner
+from rococap.types import UserError
 
 _README = """\
 # {title}
@@ -45,12 +48,23 @@ def export(captioner: Captioner, run: Path) -> Path:
     Returns:
         the folder; its README.md holds the lines that open it from within the run's folder.
     """
-    network = captioner.network
-    adapted = isinstance(network, PeftModel)
-    folder = run / ("adapter" if adapted else "model")
+    folder = run / ("adapter" if isinstance(captioner.network, PeftModel) else "model")
     temporary = run / f"{folder.name}.new"
     shutil.rmtree(temporary, ignore_errors=True)
-    if adapted:
+    try:
+        _write(captioner, temporary, folder.name)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise UserError(f"{folder} cannot be written ({error}).\nFree some space. The same command goes on.") from error
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.rename(folder)
+    return folder
+
+
+def _write(captioner: Captioner, temporary: Path, name: str) -> None:
+    """Write what will be called so, and see to it that it is on the disk."""
+    network = captioner.network
+    if isinstance(network, PeftModel):
         network.save_pretrained(temporary)
         _add_bare(network, temporary / "adapter_model.safetensors")
         code = _ADAPTER.format(base=captioner.base_code)
@@ -60,12 +74,12 @@ def export(captioner: Captioner, run: Path) -> Path:
         captioner.save_network(temporary)
         code, title = _MODEL.format(model_class=captioner.model_class), "A captioner, trained in full"
     captioner.save_settings(temporary)
-    captioning = captioner.captioning_code(folder.name).rstrip()
+    captioning = captioner.captioning_code(name).rstrip()
     readme = _README.format(title=title, code=code + captioner.opening_code, captioning=captioning)
     (temporary / "README.md").write_text(readme, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.rename(folder)
-    return folder
+    for file in temporary.iterdir():
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
 
 
 def _add_bare(network: PeftModel, file: Path) -> None:

@@ -21,6 +21,7 @@ from rococap.runs.results import table_text
 from rococap.runs.trust import place_inside, require_inside, require_trusted
 from rococap.types import UserError
 
+ADAPTER = "adapter/adapter_model.safetensors"
 EARLY = "early stopping"
 SCORED = ("finished", "stopped")  # the states of runs that came to captioning and scoring
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from rococap.cli import Terminal, printable
 from rococap.metrics.signature import difference
-from rococap.runs.folder import RunFolder, stopped_text
+from rococap.runs.folder import ADAPTER, RunFolder, stopped_text
 from rococap.runs.results import FILE, OTHERS, Row, read_results
 from rococap.types import UserError
 
@@ -23,8 +23,8 @@ def show_run(folder: RunFolder) -> None:
     console = Terminal()
     results = folder.path / FILE
     state = folder.state
+    folder.verify(FILE, ADAPTER)
     if results.is_file():
-        folder.verify(FILE)
         show_scores(read_results(results))
     show_warnings(folder)
     if folder.stopped:

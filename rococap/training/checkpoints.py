@@ -42,7 +42,12 @@ class WholeCheckpoints(CheckpointIO):
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(file, _REMEDY) as stream:
-            torch.save(checkpoint, stream)
+            try:
+                torch.save(checkpoint, stream)
+            except RuntimeError as error:  # PyTorch's archive finds itself too short where the disk was full
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         """As Lightning asks; to the CPU, and never more than tensors and plain values."""

@@ -30,7 +30,7 @@ from rococap.recipe.parts import build_captioner, build_data, load_best
 from rococap.recipe.recipe import Recipe
 from rococap.runs.changes import conf_folder, write_environment
 from rococap.runs.environment import environment, peak_memory, reset_peak_memory
-from rococap.runs.folder import RunFolder
+from rococap.runs.folder import ADAPTER, RunFolder
 from rococap.runs.locks import is_helper
 from rococap.runs.session import Clock
 from rococap.training.augment import sheet
@@ -109,6 +109,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     load_best(captioner, folder)
     if captioner.trains and not is_helper():
         export(captioner, folder.path)
+        folder.seal(ADAPTER)
     examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
     with clock.part("captioning"), out_of_memory_named(recipe):
         evaluate.caption_split(captioner, data, "test", folder, recipe)

@@ -7,10 +7,39 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from commands import ROOT, SMALL, start
 
+from rococap.runs.checkpoints import load
 from rococap.runs.folder import RunFolder
 from rococap.runs.results import FILE, read_results
+
+
+def test_a_signal_to_one_of_two_processes_keeps_the_state_of_both_within_an_epoch(place, run):
+    words = [ROOT / "train.py", *SMALL, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=4"]
+    words += ["metrics=[]", "logger=[csv]", "baselines=false", "lora.dropout=0.2", "checkpoint.every=0.1s"]
+    words += ["trainer.max_epochs=1"]
+    stopped, whole = (RunFolder(place / "multirun" / name) for name in ("signalled", "unsignalled"))
+    process = start(*words, "name=signalled", cwd=place, cache=place / "cache")
+    deadline = time.monotonic() + 200
+    while not stopped.last.is_file():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR1)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGUSR1 and errors.count("interrupted by SIGUSR1; to go on: ") == 1, (
+        errors
+    )
+    assert (stopped.state["state"], stopped.state["last_error"]) == ("interrupted", "SIGUSR1")
+    last = load(stopped.last)
+    assert 0 < last["batches"] < 16 and len(last["train_loss"]) == 2
+    for name in ("signalled", "unsignalled"):
+        done = run(*words, f"name={name}")
+        assert done.returncode == 0, done.stderr
+    one, other = (load(folder.checkpoint(0))["state_dict"] for folder in (stopped, whole))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+    for name in ("step", "train/loss", "val/loss"):
+        assert [row[name] for row in stopped.metrics()] == [row[name] for row in whole.metrics()]
 
 
 def test_two_processes_do_what_one_does_and_go_on_where_one_of_them_died(place, run):

@@ -1,14 +1,16 @@
 """How a run says that it ended, and that the same command then goes on to the end of the undisturbed one."""
 
+import errno
 import json
 
 import pytest
 import torch
-from commands import ROOT, SMALL
+from commands import ROOT, SMALL, command
 
 from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.recipe import Recipe
 from rococap.runs.folder import RunFolder
+from rococap.runs.mishaps import mishaps_named
 from rococap.types import UserError
 
 PLAIN = ["metrics=[]", "logger=[csv]", "baselines=false"]
@@ -99,6 +101,46 @@ def test_too_little_memory_names_the_settings_that_cure_it(finished):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
     with pytest.raises(RuntimeError, match="shape"), out_of_memory_named(recipe):
         raise RuntimeError("shape mismatch")
+
+
+FULL = """
+import resource, signal, sys, runpy
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_a_checkpoint_that_the_disk_has_no_room_for_ends_the_run_whole(trained, place, tmp_path):
+    """A limit of a file's size stands for a disk that is full: the same call of the system fails."""
+    (tmp_path / "limited.py").write_text(FULL)
+    words = [tmp_path / "limited.py", ROOT / "train.py", *LITTLE, "trainer.max_epochs=1", "name=disk"]
+    done = command(*words, cwd=place, cache=place / "cache", kind=None)
+    folder = RunFolder(place / "multirun" / "disk")
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "epoch=00.ckpt cannot be written" in done.stderr and "checkpoint.keep=best+last" in done.stderr
+    assert folder.state["state"] == "failed" and [*folder.checkpoints.iterdir()] == []
+    done, _ = trained("disk", "trainer.max_epochs=1")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "", "samples.png"), "samples.png cannot be written (No space left on device)"),
+        (OSError(errno.EMFILE, "", "a.png"), "a.png cannot be opened (Too many open files)"),
+        (PermissionError(errno.EACCES, "", "multirun/a"), "multirun/a cannot be written (Permission denied)"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "loads batches has ended"),
+    ],
+)
+def test_what_befalls_a_run_is_said_in_two_lines(error, said):
+    with pytest.raises(UserError) as found, mishaps_named():
+        raise error
+    assert said in str(found.value) and len(str(found.value).splitlines()) == 2
+    with pytest.raises(ConnectionError), mishaps_named():
+        raise ConnectionError("of the hub")
 
 
 def test_run_json_of_a_finished_run_says_what_it_is(finished):
