@@ -11,10 +11,8 @@ from omegaconf import DictConfig
 from rococap.checks.command_line import check_command_line
 from rococap.cli import user_errors
 from rococap.config import register
-from rococap.processes.group import at_work
 from rococap.runs.claims import claim
 from rococap.runs.interruption import guarded
-from rococap.runs.mishaps import mishaps_named
 from rococap.runs.session import session
 from rococap.runs.terminal import show_run
 from rococap.sweeps.gpus import gpu_of_job
@@ -29,12 +27,7 @@ def main(cfg: DictConfig) -> float:
     """One run, or one job of a sweep; gives the value that a sweeper may optimize."""
     folder = claim(Path(HydraConfig.get().runtime.output_dir), cfg)
     if not folder.done:
-        with (
-            gpu_of_job(cfg.trainer.accelerator, cfg.trainer.devices),
-            session(folder) as clock,
-            at_work(),
-            mishaps_named(),
-        ):
+        with gpu_of_job(cfg.trainer.accelerator, cfg.trainer.devices), session(folder) as clock:
             from rococap.report.run import report  # these import torch: only once the folder is known to be right
             from rococap.training.train import train
 

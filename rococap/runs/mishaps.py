@@ -1,4 +1,4 @@
-"""What befalls a run on its machine, said in two lines: a disk that is full or closed, too few files, a killed worker."""
+"""What befalls a run on its machine, said in two lines: a disk full or closed, too few files, a killed worker."""
 
 from __future__ import annotations
 

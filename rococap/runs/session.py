@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rococap.cli import Interrupted
+from rococap.processes.group import at_work
 from rococap.runs.folder import RunFolder
+from rococap.runs.mishaps import mishaps_named
 
 
 class Clock:
@@ -55,7 +57,8 @@ def session(folder: RunFolder) -> Iterator[Clock]:
     folder.note(state="running", last_error=None, stopped_by=None)
     folder.seal("config.yaml")
     try:
-        yield clock
+        with at_work(), mishaps_named():
+            yield clock
     except BaseException as error:
         asked = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
         said = str(error) if isinstance(error, Interrupted) else f"{type(error).__name__}: {error}"

@@ -104,8 +104,8 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         else:
             validate(trainer, module, data, folder, recipe.monitor, clock)
     processes.wait()  # run.json names the best
-    if math.isnan(folder.best_score):
-        return  # it was stopped before the first validation
+    if math.isnan(folder.best_score):  # it was stopped before the first validation
+        return _go_on_alone()
     load_best(captioner, folder)
     if captioner.trains and not is_helper():
         export(captioner, folder.path)
@@ -115,13 +115,18 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         evaluate.caption_split(captioner, data, "test", folder, recipe)
     if processes.count > 1 and recipe.baselines:
         share_base(captioner, data, "test", recipe)
-    part()
-    if is_helper():
-        sys.exit()  # scores are the first process's
+    _go_on_alone()  # scores are the first process's
     with clock.part("scoring"):
         rows = evaluate.score_split(captioner, data, "test", folder, recipe)
     folder.note_peak(peak_memory(recipe.device))
     finish(trainer.loggers, rows, report(folder, "test", examples, captioner), examples, trainer.global_step)
+
+
+def _go_on_alone() -> None:
+    """End the processes of the run but for the first."""
+    part()
+    if is_helper():
+        sys.exit()
 
 
 def _show(augment: Callable[[Tensor], Tensor], data: CaptionData, folder: RunFolder) -> None:
