@@ -22,7 +22,7 @@ class DataConfig:
     root: str | None = MISSING  # where the dataset lies
     fraction: float = MISSING  # of the training split, 0 < fraction <= 1
     subset_seed: int = MISSING  # which nested subsets
-    batch_size: int = MISSING  # of each process
+    batch_size: Any = MISSING  # of each process; auto: what fits into memory
     global_batch_size: int | None = MISSING  # of all processes together; null: as many times batch_size
     workers: int | None = MISSING  # processes that read images; null: as the machine has cores
     val_images: int | None = MISSING  # captioned at each validation, fixed and seeded; null: all

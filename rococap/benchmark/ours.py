@@ -109,7 +109,7 @@ def products(captioner: Captioner, data: CaptionData, precision: Precision, devi
     """The matrix products of the tower over all images once, and of the decoder over one epoch, both ways."""
     tower, decoder = Products(), Products()
     captioner.to(device).train()
-    pixels = torch.zeros(data.batch_size, 3, *data.processor.image_size, dtype=torch.uint8, device=device)
+    pixels = torch.zeros(data.images_a_batch, 3, *data.processor.image_size, dtype=torch.uint8, device=device)
     for batch in data.train_dataloader():
         ids, mask = batch.input_ids.to(device), batch.attention_mask.to(device)
         with precision.autocast(device):

@@ -68,6 +68,10 @@ def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield path, f"must be {said}, not {value}"
     if (on_change := config.get("on_change")) not in ON_CHANGE:
         yield "on_change", f"must be {', '.join(ON_CHANGE)}, not {on_change!r}"
+    if not isinstance(size := _at(config, "data.batch_size"), int | None) and size not in ("auto", "???"):
+        yield "data.batch_size", f"must be a whole number or auto, not {size!r}"
+    if size == "auto" and _at(config, "data.global_batch_size") is not None:
+        yield "data.batch_size", "must not be auto beside data.global_batch_size, which says it already"
     if isinstance(name := config.get("name"), str) and (fault := _folder_fault(name)):
         yield "name", fault
     if (features := config.get("features", "auto")) not in FEATURES:

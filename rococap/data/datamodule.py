@@ -32,6 +32,7 @@ class CaptionData(LightningDataModule):
     Args:
         fraction: of the training split, see `subset`.
         subset_seed: which part of `train`, and which images of `valid`.
+        batch_size: of each process; None where nothing is trained.
         length_pool: training batches within which captions are sorted by length, see `LengthSampler`.
         seed: order of the training batches.
         workers: processes that load batches; null chooses: none on small machines, since prepared images are
@@ -50,7 +51,7 @@ class CaptionData(LightningDataModule):
         *,
         fraction: float,
         subset_seed: int,
-        batch_size: int,
+        batch_size: int | None,
         length_pool: int,
         workers: int | None,
         val_images: int | None,
@@ -121,13 +122,19 @@ class CaptionData(LightningDataModule):
         )
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        sampler = self._sampler("train", self.batch_size, True, *self._part())
+        sampler = self._sampler("train", self.images_a_batch, True, *self._part())
         sampler.go_on(*self._from)  # workers ask for the first batches before Lightning says which epoch it is
         return self._loader("train", sampler)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         split = self.validates_on
-        return self._loader(split, self._sampler(split, self.batch_size, False, *self._part()))
+        return self._loader(split, self._sampler(split, self.images_a_batch, False, *self._part()))
+
+    @property
+    def images_a_batch(self) -> int:
+        """Of this process, in training."""
+        assert self.batch_size is not None, "who trains says how many images are a batch"
+        return self.batch_size
 
     def _part(self) -> tuple[int, int]:
         """Rank and number of the processes that train."""
@@ -139,8 +146,7 @@ class CaptionData(LightningDataModule):
             if self.drop_leaks:
                 examples = without_leaks(examples, self.source, self.fingerprint)
             examples = subset(examples, self.fraction, self.subset_seed)
-            of_batch = self.batch_size * group().count
-            few = round(self.overfit * (len(examples) if self.overfit < 1 else of_batch))
+            few = round(self.overfit * (len(examples) if self.overfit < 1 else self.images_a_batch * group().count))
             return examples[: max(1, few)] if self.overfit else examples
         if split == "valid" and self.val_images is not None:
             return fixed_sample(examples, self.val_images, self.subset_seed)

@@ -34,7 +34,7 @@ def _remedy(recipe: Recipe, where: str, said: str) -> str:
     size = recipe.data.batch_size
     trainer = recipe.settings["trainer"]
     cures = []
-    if size > 1:
+    if size is not None and size > 1:
         steps = 2 * trainer["accumulate_grad_batches"]
         cures.append(f"data.batch_size={size // 2} trainer.accumulate_grad_batches={steps} (the same step)")
     if not recipe.settings["checkpoint_activations"]:

@@ -37,11 +37,12 @@ class Decoding:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What of a dataset is used, and in which batches of each process; see `CaptionData`."""
+    """What of a dataset is used, and in which batches of each process; see `CaptionData`. A batch_size of None is to be
+    found."""
 
     fraction: float
     subset_seed: int
-    batch_size: int
+    batch_size: int | None
     length_pool: int
     workers: int | None
     val_images: int | None

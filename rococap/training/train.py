@@ -34,6 +34,7 @@ from rococap.runs.folder import ADAPTER, RunFolder
 from rococap.runs.locks import is_helper
 from rococap.runs.session import Clock
 from rococap.training.augment import sheet
+from rococap.training.batch_size import with_batch
 from rococap.training.callbacks import Records
 from rococap.training.checkpoints import Checkpoints
 from rococap.training.keep import Keep, checkpoint_bytes
@@ -71,6 +72,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     captioner = build_captioner(recipe)
     set_up_training(captioner, activations=cfg.checkpoint_activations, compiled=cfg.compile)
     parts = audit(captioner)
+    recipe = with_batch(recipe, captioner, folder, round(cfg.data.fraction * len(recipe.source.examples("train"))))
     data = build_data(recipe, captioner)
     facts = environment(conf_folder(HydraConfig.get()), recipe.device, arithmetic, data.fingerprint)
     write_environment(folder, facts)
