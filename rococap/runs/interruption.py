@@ -38,6 +38,7 @@ class _State:
     asked: int | None = None  # the first signal that came
     at: float = 0.0
     held: bool = False
+    owner: int = 0  # the process that listens: those that it forks, such as workers of a loader, end with it
 
 
 _here = _State()
@@ -51,6 +52,7 @@ def listen() -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         return
+    _here.owner = os.getpid()
     for number in _SIGNALS:
         if number in _mine or signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _take)
@@ -75,11 +77,15 @@ def asked() -> int | None:
 
 
 def _take(number: int, frame: FrameType | None) -> None:
+    if os.getpid() != _here.owner:
+        return  # Ctrl-C comes to all of a terminal's processes, and a step that is going on still needs its workers
     now = time.monotonic()
     if _here.asked is None:
         _here.asked, _here.at = number, now
         if not _here.held:
             raise Interrupted(number)
+        if not this_process().helps:
+            os.write(2, f"\n{signal.Signals(number).name}: ends after this step; Ctrl-C leaves at once\n".encode())
     elif number == signal.SIGINT and (this_process().count == 1 or now - _here.at > _AGAIN):
         signal.signal(number, signal.SIG_DFL)  # a second Ctrl-C leaves at once
         os.kill(os.getpid(), number)

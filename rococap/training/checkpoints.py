@@ -12,6 +12,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io.checkpoint_io import CheckpointIO
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from rococap.cli import Interrupted
@@ -97,7 +98,8 @@ class Checkpoints(Checkpoint):
         interruption.release()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        interruption.hold()
+        if trainer.state.fn == TrainerFn.FITTING:
+            interruption.hold()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         file = self.folder.checkpoint(trainer.current_epoch)

@@ -7,6 +7,8 @@ import textwrap
 
 import pytest
 
+from rococap.runs import interruption
+
 SCRIPT = """
     import os, signal, sys
     import hydra
@@ -128,4 +130,39 @@ HELD = """
 def test_what_must_not_be_torn_comes_to_its_end_unless_ctrl_c_comes_again(then, code, said):
     code_of_it = textwrap.dedent(HELD.format(then=then))
     done = subprocess.run([sys.executable, "-c", code_of_it], capture_output=True, text=True)
-    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (code, said, "")
+    told = "\nSIGTERM: ends after this step; Ctrl-C leaves at once\n"
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (code, said, told)
+
+
+FORKED = """
+    import os, signal
+    from rococap.runs import interruption
+
+    interruption.listen()
+    child = os.fork()
+    if child == 0:
+        os.kill(os.getpid(), signal.SIGINT)
+        os._exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_worker_that_was_forked_outlives_ctrl_c():
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(FORKED)], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("7\n", "")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({}, ["python"]),
+        ({"LOCAL_RANK": "0", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "a"}, ["torchrun", "--nproc_per_node=2"]),
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "2"}, ["srun", "python"]),
+    ],
+)
+def test_what_goes_on_is_started_as_this_was(said, words, monkeypatch):
+    for name in ("LOCAL_RANK", "WORLD_SIZE", "SLURM_PROCID", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    assert interruption._starter() == words

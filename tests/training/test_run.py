@@ -114,11 +114,12 @@ def test_a_folder_in_use_is_refused(stopped):
     assert refused.returncode == 2 and "a run is going on there" in refused.stderr
 
 
-@pytest.mark.parametrize("session", [1, 2], ids=["SIGINT", "SIGTERM"])
-def test_an_interruption_is_kept_and_says_how_to_go_on(stopped, session):
+@pytest.mark.parametrize(("session", "how"), [(1, signal.SIGINT), (2, signal.SIGTERM)])
+def test_an_interruption_is_kept_and_says_how_to_go_on(stopped, session, how):
     seen = stopped[1][session]
-    assert seen["code"] == 130 and seen["state"]["state"] == "interrupted", seen["errors"]
-    assert "to go on" in seen["errors"] and "Traceback" not in seen["errors"]
+    assert seen["code"] == 128 + how and seen["state"]["state"] == "interrupted", seen["errors"]
+    assert seen["state"]["last_error"] == how.name
+    assert f"interrupted by {how.name}; to go on: " in seen["errors"] and "Traceback" not in seen["errors"]
 
 
 def test_a_stopped_run_goes_on_and_ends_as_if_it_had_not_been(stopped, finished):
@@ -179,7 +180,7 @@ def test_a_run_that_ended_early_and_was_killed_then_trains_no_further(place, run
     assert folder.state["state"] == "running" and len(trained) < 4
     done = run(*words)
     assert done.returncode == 0, done.stderr
-    assert folder.state["state"] == "finished" and folder.metrics() == trained
+    assert folder.state["state"] == "stopped" and folder.metrics() == trained
 
 
 def test_a_stopped_run_is_one_run_on_its_dashboards_and_has_everything_once(stopped):
