@@ -62,29 +62,36 @@ def left(run):
     return {**{name: (run.path / name).read_bytes() for name in names}, "metrics": rows, "run.json": state}
 
 
-def survive(folder, kills, seed, *, alone):
-    """Kill a run so many times, give the command once more, and hold what is left against an undisturbed run."""
+def survive(folder, kills, seed, *, share):
+    """Kill a run so many times, give the command once more, and hold what is left against an undisturbed run.
+
+    Args:
+        share: of the processes, which is started from nothing: their lives are imports for the most part.
+    """
     draw, moments = random.Random(seed), Counter()
     began = time.monotonic()
-    whole = begin(folder, "whole", alone=alone)
+    whole = begin(folder, "whole", alone=False)
     _, errors = whole.communicate(timeout=400)
     assert whole.returncode == 0, errors
     life, run = time.monotonic() - began, RunFolder(folder / "multirun" / "killed")
     turn = 0
     while sum(moments.values()) < kills:
+        alone = draw.random() < share
         process = begin(folder, "killed", alone=alone)
         # Most of a life is spent on what one that goes on does not do again: sooner kills come further in the end.
         time.sleep(draw.uniform(0, life))
         if process.poll() is None:
             kill(process, alone=alone)
             moments[stage(run)] += 1
+            if sum(moments.values()) % 20 == 0:
+                print(dict(moments), flush=True)
         else:
             _, errors = process.communicate()
             assert process.returncode == 0, errors
             turn += 1
             run.path.rename(run.path.with_name(f"killed-{turn}"))  # its cache stays
             assert_same(RunFolder(run.path.with_name(f"killed-{turn}")), folder)
-    process = begin(folder, "killed", alone=alone)
+    process = begin(folder, "killed", alone=False)
     _, errors = process.communicate(timeout=400)
     assert process.returncode == 0, errors
     assert_same(run, folder)
@@ -103,13 +110,13 @@ def assert_same(run, folder):
 
 
 def test_a_few_kills(tmp_path):
-    assert sum(survive(tmp_path, 4, seed=0, alone=False).values()) == 4
+    assert sum(survive(tmp_path, 4, seed=0, share=0.0).values()) == 4
 
 
 @pytest.mark.slow
 def test_many_kills(tmp_path, capsys):
     kills = int(os.environ.get("ROCOCAP_KILLS", "200"))
-    moments = survive(tmp_path, kills, seed=1, alone=True)
+    moments = survive(tmp_path, kills, seed=1, share=0.2)
     with capsys.disabled():
         print(f"\n{sum(moments.values())} kills survived: {dict(moments)}")
     assert sum(moments.values()) == kills and len(moments) > 3
