@@ -209,6 +209,10 @@ class RunFolder:
         """Whether any epoch was."""
         return any(row.get("val/loss") for row in self.metrics())
 
+    def measured(self, monitor: str) -> str:
+        """`monitor`, or val/loss where no epoch has it: a run that goes on with other metrics has begun without."""
+        return monitor if any(row.get(monitor) for row in self.metrics()) else "val/loss"
+
     def best_epoch(self, monitor: str) -> tuple[int, float]:
         """The first epoch with the best value of `monitor`, and the value: the least of a loss, else the greatest.
 

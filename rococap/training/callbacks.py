@@ -62,9 +62,10 @@ class Records(Callback):
         if not trainer.is_global_zero:
             return
         if self.folder.validated:
-            epoch, score = self.folder.best_epoch(self.monitor)
+            monitor = self.folder.measured(self.monitor)
+            epoch, score = self.folder.best_epoch(monitor)
             best = self.folder.checkpoint(epoch).relative_to(self.folder.path).as_posix()
-            self.folder.note(best_checkpoint=best, best_score=score, monitor=self.monitor)
+            self.folder.note(best_checkpoint=best, best_score=score, monitor=monitor)
         # Of an epoch that has just come to its end too.
         done = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]
         self.folder.note(epochs_done=done, epochs=trainer.max_epochs, step=trainer.global_step)

@@ -41,7 +41,7 @@ class Keep:
         if self.newest is None:
             return
         there = folder.epochs_kept()
-        best = folder.best_epoch(self.monitor)[0] if folder.validated else None
+        best = folder.best_epoch(folder.measured(self.monitor))[0] if folder.validated else None
         stays = {best, *sorted(there)[len(there) - self.newest :]}
         for epoch, file in there.items():
             if epoch not in stays:
