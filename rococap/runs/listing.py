@@ -67,7 +67,7 @@ def _rows(place: Path, group: Group) -> Iterator[Sequence[Text]]:
         cells = (_name(place, group.sweep), state, f"{finished}/{len(group.runs)}", "", best, size)
         yield [Text(cell, style="bold") for cell in cells]
     for run in group.runs:
-        name = printable(run.path.name) if group.sweep else _name(place, run.path)
+        name = _one_line(run.path.name) if group.sweep else _name(place, run.path)
         done = "" if run.of is None else f"{run.done or 0:g}/{run.of:g}"
         left = "" if run.left is None else time_text(run.left)
         state_text = Text(printable(run.state), style=_STYLES.get(run.state, _OTHER))
@@ -87,4 +87,8 @@ def _best(runs: Iterable[Overview]) -> str:
 
 
 def _name(place: Path, path: Path) -> str:
-    return printable(path.relative_to(place) if path != place else path.name or path)
+    return _one_line(path.relative_to(place) if path != place else path.name or path)
+
+
+def _one_line(name: object) -> str:
+    return printable(name).replace("\n", "\\n").replace("\t", "\\t")

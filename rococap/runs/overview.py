@@ -73,6 +73,7 @@ def of_run(path: Path) -> Overview:
     folder = RunFolder(path)
     size = size_on_disk(path)
     try:
+        os.scandir(path).close()
         state, facts = folder.status, folder.state
         fault = _fault(folder, facts)
         folder.verify("config.yaml", "metrics.csv", FILE)
@@ -113,7 +114,7 @@ def _fault(folder: RunFolder, facts: dict[str, Any]) -> str:
     recipe, record = folder.path / "config.yaml", folder.path / "run.json"
     if not recipe.is_file() or not recipe.stat().st_size:
         return f"config.yaml is {'empty' if recipe.is_file() else 'missing'}"
-    if record.is_file() and not facts:
+    if record.is_file() and not facts and not folder.state:  # it may have come in between
         return "run.json is empty"
     if not record.is_file() and any(folder.checkpoints.glob("*.ckpt")):
         return "run.json is missing"
@@ -131,7 +132,12 @@ def _left(path: Path, facts: dict[str, Any], done: float | None, of: float | Non
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # JSON's numbers have no end
+        return None
 
 
 def _line(said: object) -> str:

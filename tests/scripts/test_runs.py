@@ -1,6 +1,8 @@
 """What is said of runs that go on, ended, were killed or were damaged; and what --clean deletes."""
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 from commands import ROOT, command, held, start
 
 from rococap.runs.cleaning import delete, superfluous
+from rococap.runs.found import every_run_folder, run_folders
 from rococap.runs.locks import hold_sweep
 from rococap.runs.overview import of_run, overview, size_on_disk
 
@@ -78,6 +81,7 @@ def test_broken_folders_are_named(tmp_path, runs):
         "empty": write("config.yaml", ""),
     }.items():
         damage(runs(name))
+    runs("huge", epochs_done=10**400)
     runs("odd", epochs_done="x", epochs=[], best_score={}, seconds=3, last_error=["a"], monitor=None, state={"a": 1})
     new = tmp_path / "multirun" / "new"
     new.mkdir()
@@ -85,7 +89,7 @@ def test_broken_folders_are_named(tmp_path, runs):
     out = listed(tmp_path)
     for name in ("cut", "list", "text", "bytes", "none", "unmade", "empty"):
         assert f"\n{name} " in out and f"\n{name}: " in out, name
-    assert "8 runs" not in out and "9 runs: " in out and "7 broken" in out and "1 not started" in out
+    assert "10 runs: " in out and "7 broken" in out and "1 not started" in out
     assert "run.json is missing" in out and "config.yaml is empty" in out
     with held(new):
         assert of_run(new).state == "starting"
@@ -118,10 +122,49 @@ def test_what_is_not_there_is_said(tmp_path):
 def test_names_and_errors_are_data(tmp_path, runs):
     """No style, no escape sequence, no line of its own, whatever a folder is called and says."""
     runs("[red]a[/]", state="failed", last_error="[/] \x1b[2J\x9b2J \u202egnirts\r[bold]")
-    runs("b", state="\x1b[31m", monitor="[link=x]", last_error="\ud800")
+    runs("b\nfinished\t", state="\x1b[31m", monitor="[link=x]", last_error="\ud800")
     out = listed(tmp_path, columns="200")
-    assert "[red]a[/]: [/] \\x1b[2J\\x9b2J \\u202egnirts" in out and "[link=x] 0." in out and "b: \\ud800" in out
+    assert (
+        "[red]a[/]: [/] \\x1b[2J\\x9b2J \\u202egnirts" in out
+        and "[link=x] 0." in out
+        and "b\\nfinished\\t: \\ud800" in out
+    )
     assert not any(mark in out for mark in "\x1b\x9b\u202e\r")
+
+
+def test_a_run_that_was_moved_and_linked_is_found_once_and_no_other_link_is_followed(tmp_path, runs):
+    place, away = tmp_path / "multirun", tmp_path / "away"
+    hold_sweep(place / "sweep")
+    for name in ("here", "sweep/1", "sweep/2"):
+        runs(name)
+    away.mkdir()
+    for name in ("here", "sweep"):
+        shutil.move(place / name, away / name)
+        (place / f"{name}_link").symlink_to(away / name)
+    (away / "sweep" / "back").symlink_to(place)
+    (away / "sweep" / "across").symlink_to(away / "here")
+    runs("1²2")
+    for name, target in {"loop": place, "alias": "1²2", "root": "/", "self": "self", "lost": "nowhere"}.items():
+        (place / name).symlink_to(target)
+    found = [str(path.relative_to(place)) for path in every_run_folder(place)]
+    assert found == ["1²2", "here_link", "sweep_link/1", "sweep_link/2"]
+    assert run_folders(place) == every_run_folder(place)
+
+
+def test_what_cannot_be_looked_into_is_named(tmp_path, runs, monkeypatch):
+    """Whoever runs the tests may look into everything."""
+    look = os.scandir
+
+    def scandir(place="."):
+        if str(place).endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return look(place)
+
+    runs("open")
+    (tmp_path / "multirun" / "closed").mkdir()
+    monkeypatch.setattr(os, "scandir", scandir)
+    closed, seen = [group.runs[0] for group in overview(tmp_path / "multirun")]
+    assert (closed.state, seen.state) == ("broken", "finished") and "Permission denied" in closed.note
 
 
 def test_size_is_that_of_the_disk(tmp_path):
