@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from rococap.cli import add_trust, user_errors
+from rococap.runs.place import add_root
 from rococap.types import SPLITS
 
 TRAIN = Path(__file__).resolve().parents[1] / "train.py"
@@ -31,10 +32,13 @@ def main() -> None:
     source.add_argument("--model", metavar="NAME", help="one of conf/model")
     parser.add_argument("--split", choices=SPLITS, default="test")
     add_trust(parser)
+    add_root(parser)
     parser.add_argument("settings", nargs="*", metavar="setting=value", help="of train.py, with --model")
     arguments = parser.parse_intermixed_args()
     if arguments.run and arguments.settings:
         parser.error(f"a run has its own settings: {arguments.settings[0]} goes with --model only")
+    if arguments.model and arguments.root:
+        parser.error(f"a model has the settings of train.py: data.root={arguments.root}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     folder = arguments.run or untrained_run(arguments.model, arguments.settings)
     if arguments.model and arguments.split == "test":
@@ -46,7 +50,8 @@ def main() -> None:
     from rococap.runs.terminal import show_scores, show_warnings
 
     # A model's run is made of what was just typed.
-    rows = evaluate(folder, arguments.split, report, trusted=arguments.trust or bool(arguments.model))
+    trusted = arguments.trust or bool(arguments.model)
+    rows = evaluate(folder, arguments.split, report, trusted=trusted, root=arguments.root)
     if rows:
         show_scores(rows)
     show_warnings(RunFolder(folder))

@@ -13,6 +13,7 @@ from rococap.cli import add_trust, user_errors
 from rococap.evaluation.other_formats import load
 from rococap.evaluation.submission import in_order, official_ids, write_submission
 from rococap.runs.folder import RunFolder
+from rococap.runs.place import add_root
 from rococap.types import SPLITS, UserError
 
 
@@ -25,6 +26,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ids", type=Path, metavar="FILE", help="the official list; a run's dataset where left out")
     parser.add_argument("--out", type=Path, default=Path("submission.zip"))
     add_trust(parser)
+    add_root(parser)
     arguments = parser.parse_args()
     if (arguments.run is None) == (arguments.predictions is None):
         parser.error("give --run DIR, or a file of captions")
@@ -55,10 +57,8 @@ def ids_of_run(arguments: argparse.Namespace) -> list[str]:
     """The ids of a split of the run's dataset, in the dataset's order."""
     from rococap.recipe.recipe import Recipe
 
-    return [
-        example.id
-        for example in Recipe.of_run(RunFolder(arguments.run, arguments.trust)).source.examples(arguments.split)
-    ]
+    recipe = Recipe.of_run(RunFolder(arguments.run, arguments.trust), arguments.root)
+    return [example.id for example in recipe.source.examples(arguments.split)]
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rococap.runs.changes import BESIDE, settings_without
 from rococap.runs.folder import RunFolder
 from rococap.runs.found import run_folders
+from rococap.runs.place import PLACE
 from rococap.types import Split, UserError
 
 SEED = "seed"
@@ -29,6 +30,11 @@ class Run:
     state: str
     facts: Mapping[str, Any]  # run.json
     environment: Mapping[str, Any]  # environment.json
+
+    @property
+    def data(self) -> str:
+        """The fingerprint of what it learnt from; where that is not known, no other run's."""
+        return str(self.environment.get("data", self.folder.path))
 
     def values(self, names: Iterable[str]) -> dict[str, Any]:
         """Its settings by the names of axes; an axis that its recipe lacks is missing."""
@@ -86,7 +92,15 @@ def find_runs(places: Sequence[Path], *, trusted: bool = False) -> list[Run]:
             raise UserError(f"{place} {what}. Give folders of runs or sweeps, such as multirun/NAME.")
         folders += [folder for folder in found if folder not in folders]
     above = Path(os.path.commonpath([folder.parent for folder in folders]))
-    return [_read(RunFolder(folder, trusted), folder.relative_to(above).as_posix()) for folder in folders]
+    return _by_content([_read(RunFolder(folder, trusted), folder.relative_to(above).as_posix()) for folder in folders])
+
+
+def _by_content(runs: Sequence[Run]) -> list[Run]:
+    """Runs of the same data as if it had lain in one place: where the first of them had it."""
+    first: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        first.setdefault(run.data, {name: run.recipe[name] for name in PLACE if name in run.recipe})
+    return [replace(run, recipe={**run.recipe, **first[run.data]}) for run in runs]
 
 
 def axes(runs: Sequence[Run]) -> list[str]:

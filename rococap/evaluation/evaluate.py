@@ -40,18 +40,21 @@ log = logging.getLogger(__name__)
 Report = Callable[[RunFolder, Split, Sequence[Example], Captioner], Mapping[str, Path]]
 
 
-def evaluate(run: Path, split: Split, report: Report | None = None, *, trusted: bool = False) -> list[Row]:
+def evaluate(
+    run: Path, split: Split, report: Report | None = None, *, trusted: bool = False, root: Path | None = None
+) -> list[Row]:
     """Caption a split anew with a run's best checkpoint, by the run's own recipe, and score it.
 
     Args:
         report: draws its pages; handed in, since pages stand above this.
         trusted: see `RunFolder`.
+        root: see `Recipe.of_run`.
 
     Raises:
         UserError: the folder is no run's, or not trusted, or has no checkpoint yet, or another process runs there.
     """
     folder = RunFolder(run, trusted)
-    recipe = Recipe.of_run(folder)
+    recipe = Recipe.of_run(folder, root)
     hold_run(run)  # both would write run.json
     captioner = best_captioner(folder, recipe)
     data = build_data(recipe, captioner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,6 +19,7 @@ from rococap.recipe.precision import Arithmetic, Device, Precision, device_type
 from rococap.runs.batches import batch_of_each
 from rococap.runs.folder import RunFolder
 from rococap.runs.monitor import monitored
+from rococap.runs.place import with_root
 from rococap.types import Source
 
 
@@ -114,9 +116,13 @@ class Recipe:
         )
 
     @staticmethod
-    def of_run(folder: RunFolder) -> Recipe:
-        """That of a run; raises UserError as `of`, and where the folder is no run's, or not trusted."""
-        return Recipe.of(folder.recipe)
+    def of_run(folder: RunFolder, root: Path | None = None) -> Recipe:
+        """That of a run; raises UserError as `of` and `with_root`, and where the folder is no run's, or not trusted.
+
+        Args:
+            root: where its data lies now; None: where it lay.
+        """
+        return Recipe.of(with_root(folder.recipe, root))
 
     @cached_property
     def source(self) -> Source:

@@ -19,6 +19,7 @@ from rococap.runs.batches import batch_of_all
 from rococap.runs.environment import digests
 from rococap.runs.folder import EARLY, RunFolder
 from rococap.runs.locks import next_aside, set_aside
+from rococap.runs.place import PLACE
 from rococap.types import UserError
 
 log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 BESIDE = ("name", "on_change", "baselines", "checkpoint", "logger", "metrics", "callbacks.progress")
 # What cannot change weights may differ when a run goes on.
 _FREE = (
-    *BESIDE, "data.workers", "decoding.batch_size", "callbacks.early_stopping", "trainer.log_every_n_steps",
+    *BESIDE, *PLACE, "data.workers", "decoding.batch_size", "callbacks.early_stopping", "trainer.log_every_n_steps",
     "trainer.max_time", "trainer.min_epochs", "trainer.enable_progress_bar", "trainer.profiler",
     "trainer.detect_anomaly",
 )  # fmt: skip

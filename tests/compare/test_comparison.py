@@ -139,6 +139,19 @@ def test_each_run_is_found_once_and_none_that_was_set_aside(finished, tmp_path):
     assert [run.label for run in find_runs([tmp_path / "x" / "2~1"])] == ["2~1"]
 
 
+def test_where_the_data_lay_tells_no_runs_apart_and_what_it_held_does(finished, tmp_path):
+    for seed, (root, data) in enumerate([("here", "x"), ("there", "x"), ("elsewhere", "y")]):
+        folder = make_run(finished, tmp_path / root, 0.5, seed=seed, data__root=root, data__source__root=root)
+        folder.write_json("environment.json", {"data": data})
+    seen = compare([tmp_path])
+    assert seen.axes == ["data.root"]
+    assert {tuple(run.label for run in setting.runs) for setting in seen.settings} == {
+        ("elsewhere",),
+        ("here", "there"),
+    }
+    assert axes(find_runs([tmp_path / "here", tmp_path / "there"])) == []
+
+
 def test_runs_with_the_same_seed_and_from_other_code_are_noted(finished, tmp_path):
     for name in ("a", "b"):
         folder = make_run(finished, tmp_path / name, 0.5)
@@ -204,9 +217,9 @@ def test_scores_of_metrics_that_no_recipe_names_are_left_out(finished, tmp_path)
 
 
 def test_a_setting_that_older_runs_lack_and_one_that_follows_another(finished, tmp_path):
-    for name in ("a", "b"):
-        make_run(finished, tmp_path / name, 0.5, data__root=name, data__source__root=name)
-    make_run(finished, tmp_path / "c", 0.5, data__root="b", data__source__root="b", later=1)
+    for name, root, later in (("a", "a", {}), ("b", "b", {}), ("c", "b", {"later": 1})):
+        folder = make_run(finished, tmp_path / name, 0.5, data__root=root, data__source__root=root, **later)
+        folder.write_json("environment.json", {"data": f"that of {root}"})
     assert axes(find_runs([tmp_path])) == ["data.root", "later"]
 
 

@@ -68,6 +68,20 @@ RUNS = [
         "runs/test_claims.py",
     ),
     M(
+        "a run whose data was moved is of another recipe",
+        CHANGES,
+        "_FREE = (*BESIDE, *PLACE,",
+        "_FREE = (*BESIDE,",
+        "runs/test_claims.py",
+    ),
+    M(
+        "where the data lay tells runs apart",
+        "rococap/compare/runs.py",
+        "{**run.recipe, **first[run.data]}",
+        "{**first[run.data], **run.recipe}",
+        "compare/test_comparison.py",
+    ),
+    M(
         "captions of other weights are kept",
         "rococap/evaluation/shared_captions.py",
         "                if of == self.of:\n                    yield from captions.items()",

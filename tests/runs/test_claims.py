@@ -47,7 +47,13 @@ def test_another_recipe_is_refused_with_each_difference(tmp_path):
 
 @pytest.mark.parametrize(
     "free",
-    [{"metrics": {}}, {"logger__wandb": {"mode": "auto"}}, {"data__workers": 2}, {"callbacks": {"progress": {}}}],
+    [
+        {"metrics": {}},
+        {"logger__wandb": {"mode": "auto"}},
+        {"data__workers": 2},
+        {"data__root": "x"},
+        {"callbacks": {"progress": {}}},
+    ],
 )
 def test_what_cannot_change_weights_may_differ_and_is_kept_while_something_is_left_to_run(tmp_path, free):
     folder = claim(tmp_path / "run", recipe())
