@@ -17,9 +17,20 @@ from rococap.types import UserError
 
 
 @dataclass
+class ColumnsConfig:
+    image: str | None = MISSING
+    caption: str | None = MISSING
+    split: str | None = MISSING
+    group: str | None = MISSING  # the patient or the article
+    concepts: str | None = MISSING
+    licence: str | None = MISSING
+
+
+@dataclass
 class DataConfig:
     source: dict[str, Any] = MISSING  # the dataset: a `_target_` that gives a Source
     root: str | None = MISSING  # where the dataset lies
+    columns: ColumnsConfig | None = MISSING  # of a table of one's own, what holds what; null: datasets that have none
     fraction: float = MISSING  # of the training split, 0 < fraction <= 1
     subset_seed: int = MISSING  # which nested subsets
     batch_size: Any = MISSING  # of each process; auto: what fits into memory

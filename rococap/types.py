@@ -38,13 +38,18 @@ class LazyImage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What a dataset yields: one image and what is known of it. A split may have no captions."""
+    """What a dataset yields: one image and what is known of it. A split may have no captions.
+
+    Attributes:
+        group: the patient or article that it is of, where that is known: such images belong into one split.
+    """
 
     id: str
     image: LazyImage
     captions: tuple[str, ...]
     concepts: tuple[Concept, ...] = ()
     attribution: str = ""
+    group: str = ""
 
 
 class Source(Protocol):

@@ -73,7 +73,7 @@ def fingerprint(splits: Mapping[Split, Sequence[Example]], place: str) -> str:
     digest = hashlib.sha256()
     for (split, e), checksum in zip(examples, checksums([e.image for _, e in examples], place), strict=True):
         concepts = [(concept.cui, concept.name, concept.manual) for concept in e.concepts]
-        digest.update(repr((split, e.id, e.captions, concepts, e.attribution, checksum)).encode())
+        digest.update(repr((split, e.id, e.captions, concepts, e.attribution, e.group, checksum)).encode())
     return digest.hexdigest()
 
 

@@ -37,25 +37,36 @@ class Table:
 
 
 def read_table(path: Path, *columns: str) -> Table:
-    """Read some columns, fields without outer blanks; quoted fields may hold line breaks.
+    """Read some columns, as `read_cells` reads all.
 
     Args:
         columns: keys of `COLUMNS`.
 
     Raises:
-        UserError: the file has no header, lacks a column, or is no UTF-8 text.
+        UserError: as `read_cells`, or the file lacks a column.
+    """
+    header, cells = read_cells(path)
+    positions = [_position(path, header, column) for column in columns]
+    return Table([tuple(fields[position] for position in positions) for fields in cells.rows], cells.bad_lines)
+
+
+def read_cells(path: Path) -> tuple[list[str], Table]:
+    """The header and all fields, without outer blanks; quoted fields may hold line breaks.
+
+    Raises:
+        UserError: the file is no UTF-8 text.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            separator = "\t" if "\t" in file.readline() else ","
+            first = file.readline()
+            separator = next((each for each in "\t,;" if each in first), ",")
             file.seek(0)
             reader = csv.reader(file, delimiter=separator)
-            header = next(reader, [])
-            positions = [_position(path, header, column) for column in columns]
+            header = [name.strip() for name in next(reader, [])]
             rows, bad_lines = [], []
             for fields in reader:
                 if len(fields) == len(header):
-                    rows.append(tuple(fields[position].strip() for position in positions))
+                    rows.append(tuple(field.strip() for field in fields))
                 elif any(field.strip() for field in fields):
                     bad_lines.append(f"line {reader.line_num}")
     except (UnicodeDecodeError, csv.Error) as error:
@@ -64,11 +75,11 @@ def read_table(path: Path, *columns: str) -> Table:
         ) from error
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}).") from error
-    return Table(rows, bad_lines)
+    return header, Table(rows, bad_lines)
 
 
 def _position(path: Path, header: Sequence[str], column: str) -> int:
-    names = [name.strip().lower() for name in header]
+    names = [name.lower() for name in header]
     for position, name in enumerate(names):
         if name in COLUMNS[column] or (column == "ID" and name.endswith(" id")):
             return position

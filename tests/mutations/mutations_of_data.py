@@ -57,8 +57,8 @@ DATA = [
     M(
         "a copied dataset is another one",
         "rococap/data/splits.py",
-        "e.attribution, checksum)).encode()",
-        "e.attribution, checksum, str(e.image))).encode()",
+        "e.attribution, e.group, checksum)).encode()",
+        "e.attribution, e.group, checksum, str(e.image))).encode()",
         "data/kept/test_checksums.py",
     ),
     M(

@@ -139,6 +139,7 @@ def test_a_fingerprint_hangs_on_all_that_examples_hold(tmp_path):
         {"concepts": (Concept("C1", "x", True),)},
         {"concepts": (Concept("C1", "y"),)},
         {"attribution": "you"},
+        {"group": "one"},
     ]
     seen = [fingerprint({"test": [replace(examples[0], **other), *examples[1:]]}, "p") for other in [{}, *others]]
     seen += [fingerprint({"valid": examples}, "p"), fingerprint({"test": examples[::-1]}, "p")]

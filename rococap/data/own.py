@@ -1,0 +1,215 @@
+"""What people's own datasets share: lines that say something of an image become examples in splits."""
+
+from __future__ import annotations
+
+import logging
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from rococap.data.division import divide
+from rococap.data.image import StoredImage
+from rococap.data.layout import SPLIT_WORDS
+from rococap.data.records import chosen, read_records, texts
+from rococap.data.splits import Loaded, SplitSource
+from rococap.data.tables import bare_id
+from rococap.types import SPLITS, Concept, Example, Split, UserError
+
+log = logging.getLogger(__name__)
+
+BAD_LINES = "lines cannot be read and are left out"
+NO_IMAGE = "images are named and not there, or several are called so; these are left out"
+NO_CAPTION = "captions are empty; these images are left out"
+CROSSING = "images are of a patient or article that is also trained on"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a line of a table, or a file beside an image, says of an image.
+
+    Attributes:
+        image: None where there is no such file.
+        split: as the line has it; empty where it says none.
+    """
+
+    id: str
+    image: StoredImage | None
+    captions: tuple[str, ...]
+    split: str = ""
+    group: str = ""
+    concepts: tuple[Concept, ...] = ()
+    attribution: str = ""
+
+
+class OwnData(SplitSource):
+    """Images and captions of one's own. Splits that nothing says are made, of whole groups.
+
+    Several captions of an image may stand in several lines; what else the first of them says goes for all.
+
+    Args:
+        columns: which column of a table holds what; null: the one whose name says so.
+        valid, test: shares of the images, of splits that are made.
+        seed: of which groups these are.
+    """
+
+    def __init__(
+        self, root: str | None, columns: Mapping[str, str | None] | None, valid: float, test: float, seed: int
+    ) -> None:
+        super().__init__(root)
+        self.columns, self.seed = columns or {}, seed
+        self.shares: dict[Split, float] = {"test": test, "valid": valid}
+
+    @abstractmethod
+    def lines(self) -> tuple[list[Line], list[str]]:
+        """All that is said of images, in the dataset's order, and the lines that cannot be read."""
+
+    def load(self, split: Split) -> Loaded:
+        """A split; all of them are read at the first. Raises UserError where there is nothing to learn from."""
+        return self._all[split]
+
+    @property
+    def place(self) -> Path:
+        """`root`; raises UserError where nothing is there."""
+        if self.root is None or not self.root.exists():
+            raise UserError(f"data.root={self.root or 'null'} is not there: give a table, or a folder of images.")
+        return self.root
+
+    @cached_property
+    def _all(self) -> dict[Split, Loaded]:
+        lines, bad_lines = self.lines()
+        there = _one_each(lines)
+        if not there:
+            raise UserError(
+                f"{self.place}: {len(lines):,} lines name an image, and none is there"
+                f"{f': the first is {lines[0].id}' if lines else ''}.\n"
+                "Put the images beside the table, or say which column names them: data.columns.image=NAME"
+            )
+        splits = self._splits(there)
+        of = {name: [line for line, its in zip(there, splits, strict=True) if its == name] for name in SPLITS}
+        if not any(line.captions for line in of["train"]):
+            raise UserError(f"{self.place} has no caption to train on.\nWhich column has? data.columns.caption=NAME")
+        trained = {line.group for line in of["train"] if line.group}
+        found = {split: _loaded(of[split], trained if split != "train" else set()) for split in SPLITS}
+        lost = [line.id for line in lines if line.image is None]
+        whole = {BAD_LINES: bad_lines, NO_IMAGE: lost}
+        found["train"].problems.update({problem: names for problem, names in whole.items() if names})
+        return found
+
+    def _splits(self, lines: Sequence[Line]) -> list[Split]:
+        """The split of each image: as is said, and made for those splits that none is said to be of."""
+        said = [_split_said(line, self.place) for line in lines]
+        missing = [split for split in self.shares if split not in said]
+        if missing and any(said) and "train" not in said:
+            raise UserError(
+                f"{self.place}: none of its lines is for training.\nWhich column says so? data.columns.split=NAME"
+            )
+        if missing:
+            free = [index for index, split in enumerate(said) if split in {None, "train"}]
+            groups = [lines[index].group or f"image {lines[index].id}" for index in free]
+            made = divide(groups, {split: self.shares[split] for split in missing}, self.seed)
+            for index, split in zip(free, made, strict=True):
+                said[index] = split
+            self._tell(missing, said, {lines[index].group for index in free} - {""})
+        return [split or "train" for split in said]
+
+    def _tell(self, made: Sequence[Split], splits: Sequence[Split | None], groups: set[str]) -> None:
+        counts = Counter(splits)
+        log.info(
+            "%s: nothing says which images are %s; so of %s images %s (data.source.seed=%d)",
+            self.place,
+            " and ".join(made),
+            "whole groups of" if groups else "single",
+            ", ".join(f"{counts[split]:,} are {split}" for split in SPLITS),
+            self.seed,
+        )
+        if not groups:
+            log.warning(
+                "%s: nothing says which images are of one patient or article: they may stand in several splits.\n"
+                "If a column does: data.columns.group=NAME",
+                self.place,
+            )
+
+
+def lines_of(
+    table: Path, columns: Mapping[str, str | None], find: Callable[[str], StoredImage | None]
+) -> tuple[list[Line], list[str]]:
+    """What a table says, and its lines that cannot be read; raises UserError as `read_records` and `chosen`.
+
+    Args:
+        find: the image of a name.
+    """
+    records = read_records(table)
+    names = chosen(records, columns, table)
+    log.info("%s: %s", table, ", ".join(f"{what} is {name}" for what, name in names.items()))
+    lines, nameless = [], []
+    for number, row in enumerate(records.rows, start=1):
+        cells = {what: texts(row.get(name)) for what, name in names.items()}
+        if not cells["image"]:
+            nameless.append(f"row {number}")
+            continue
+        name = cells["image"][0]
+        concepts = [part.strip() for text in cells.get("concepts", []) for part in text.split(";") if part.strip()]
+        lines.append(
+            Line(
+                id_of(name, table.parent),
+                find(name),
+                tuple(cells["caption"]),
+                "".join(cells.get("split", [])[:1]),
+                "".join(cells.get("group", [])[:1]),
+                tuple(map(Concept, concepts)),
+                ", ".join(cells.get("licence", [])),
+            )
+        )
+    return lines, [*records.bad_lines, *nameless]
+
+
+def id_of(name: str, folder: Path) -> str:
+    """An image's id, which does not hang on where the dataset lies."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute():
+        home = folder.resolve()
+        path = path.relative_to(home) if path.is_relative_to(home) else PurePosixPath(path.name)
+    return bare_id(str(path))
+
+
+def _one_each(lines: Sequence[Line]) -> list[Line]:
+    """One for each image that is there, with the captions of all."""
+    found: dict[str, Line] = {}
+    for line in lines:
+        if line.image is None:
+            continue
+        first = found.setdefault(line.id, line)
+        if first is not line:
+            captions = tuple(dict.fromkeys((*first.captions, *line.captions)))
+            found[line.id] = replace(first, captions=captions)
+    return list(found.values())
+
+
+def _split_said(line: Line, place: Path) -> Split | None:
+    word = line.split.lower()
+    split = next((split for split in SPLITS if word in SPLIT_WORDS[split]), None)
+    if word and split is None:
+        raise UserError(
+            f"{place}: {line.id} is said to be of the split {line.split!r}, which is none of train, valid and test.\n"
+            "Write one of these, or take no such column: data.columns.split=NAME"
+        )
+    return split
+
+
+def _loaded(lines: Sequence[Line], trained: set[str]) -> Loaded:
+    """A split; without any caption it can be captioned, and not scored. `trained`: groups that are trained on."""
+    captioned = any(line.captions for line in lines)
+    kept = [line for line in lines if line.captions or not captioned]
+    examples = [
+        Example(line.id, line.image, line.captions, line.concepts, line.attribution, line.group)
+        for line in kept
+        if line.image is not None
+    ]
+    problems = {
+        NO_CAPTION: [line.id for line in lines if captioned and not line.captions],
+        CROSSING: [example.id for example in examples if example.group in trained],
+    }
+    return Loaded(examples, {problem: names for problem, names in problems.items() if names})

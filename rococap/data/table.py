@@ -1,0 +1,44 @@
+"""A table of one's own: CSV, TSV, JSONL or parquet with a column of images and one of captions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rococap.data.image_files import ImageFiles
+from rococap.data.layout import SPLIT_WORDS
+from rococap.data.own import Line, OwnData, lines_of
+from rococap.data.records import SUFFIXES
+from rococap.types import SPLITS, UserError
+
+
+class Table(OwnData):
+    """The images that a table names, which lie beside it or anywhere below its folder, zipped or not.
+
+    `root` is the table, or a folder with one table, or with one for each split: `train.csv`, `val.csv`, `test.csv`.
+    """
+
+    def lines(self) -> tuple[list[Line], list[str]]:
+        """Of all tables; raises UserError where it is not clear which these are."""
+        lines, bad_lines = [], []
+        for table, split in self._tables():
+            found, bad = lines_of(table, self.columns, ImageFiles(table.parent).find)
+            lines += [replace(line, split=split or line.split) for line in found]
+            bad_lines += [f"{table.name} {each}" for each in bad]
+        return lines, bad_lines
+
+    def _tables(self) -> list[tuple[Path, str]]:
+        """Each with the split that its name says, empty where it says none."""
+        if self.place.is_file():
+            return [(self.place, "")]
+        there = sorted(path for path in self.place.iterdir() if path.suffix.lower() in SUFFIXES)
+        named = {path: split for path in there for split in SPLITS if path.stem.lower() in SPLIT_WORDS[split]}
+        if len(there) == 1 and not named:
+            return [(there[0], "")]
+        if named and len(set(named.values())) == len(named):
+            return list(named.items())
+        listed = ", ".join(path.name for path in there) or "none"
+        raise UserError(
+            f"{self.place} holds no single table, nor train, valid and test ones; its tables: {listed}.\n"
+            f"Say which: data.root={there[0] if there else 'FILE'}, or put one there ({', '.join(SUFFIXES)})."
+        )
