@@ -72,6 +72,11 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[submitit]"',
     'pip install -c constraints.txt -e ".[optuna]"',
 ]
+OWN = [
+    "python scripts/prepare.py data=table data.root=FILE",
+    "python train.py data=table data.root=FILE name=own",
+    "python train.py data=folder data.root=DIR name=own_folder",
+]
 APART = [
     "lora=none",
     "lora=zero_shot",
@@ -117,7 +122,7 @@ def demo(place, run):
 
 
 def test_no_command_goes_untested():
-    assert set(commands()) == {DEMO, COMPARE, *SCRIPTS, *SHOWN, *COMPOSED, *TOGETHER, *INSTALLS, *OTHER}
+    assert set(commands()) == {DEMO, COMPARE, *SCRIPTS, *SHOWN, *COMPOSED, *TOGETHER, *INSTALLS, *OWN, *OTHER}
 
 
 def test_set_up_is_two_commands_of_one_line():
@@ -139,6 +144,26 @@ def test_scripts_run_on_the_demo(line, demo, place, run):
     done = run(ROOT / file, *rest)
     assert done.returncode == 0, done.stderr
     assert SCRIPTS[line] in done.stdout
+
+
+def test_ones_own_data_is_trained_on(place, run):
+    header = re.search(r"whose first line may be `(\S+)`", README)[1]
+    folder = place / "own"
+    folder.mkdir()
+    lines = [header]
+    for number, example in enumerate(Phantom(train=30, valid=1, test=1, seed=0).examples("train")):
+        example.image.open().save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(example.captions[0])
+        lines.append(f'{number}.png,"{example.captions[0]}",p{number // 3}')
+    (folder / "own.csv").write_text("\n".join(lines))
+    little = ["model=tiny", "metrics=[]", "trainer.max_epochs=1", "decoding.max_new_tokens=4", "logger=[csv]"]
+    for line in OWN:
+        _, file, *rest = shlex.split(line.replace("FILE", str(folder / "own.csv")).replace("DIR", str(folder)))
+        done = run(ROOT / file, *rest, *little)
+        assert done.returncode == 0, done.stderr
+        assert "prepare" not in line or "24" in done.stdout
+    for name in ("own", "own_folder"):
+        assert len((place / "multirun" / name / "predictions" / "test.jsonl").read_text().splitlines()) == 3
 
 
 def test_runs_are_compared(demo, place, run):
@@ -191,7 +216,7 @@ def settings():
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         recipes = [compose("train"), compose("train", ["model=vit_gpt2_fresh"]), compose("train", ["model=blip"])]
-        recipes.append(compose("train", ["model=vlm"]))
+        recipes += [compose("train", [word]) for word in ("model=vlm", "data=table")]
     return {name for recipe in recipes for name in names(OmegaConf.to_container(recipe), "")}
 
 

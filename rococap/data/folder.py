@@ -32,7 +32,7 @@ class Folder(OwnData):
             bad_lines += [f"{inside}{table.name} {each}" for each in bad]
         if not tables:
             lines = self._texts()
-        if not lines:
+        if not any(line.captions for line in lines):
             raise UserError(
                 f"{self.place} holds no image with a text file of its name (x.png, x.txt), and no {_TABLES[0]}.\n"
                 "A table of another name is data=table data.root=FILE."
@@ -50,11 +50,18 @@ class Folder(OwnData):
     def _texts(self) -> list[Line]:
         lines = []
         for path, image in ImageFiles(self.place).below():
-            if isinstance(image, FileImage) and (beside := image.path.with_suffix(".txt")).is_file():
-                try:
-                    text = beside.read_text(encoding="utf-8-sig")
-                except (UnicodeDecodeError, OSError) as error:
-                    raise UserError(f"{beside} cannot be read ({error}).\nSave it as UTF-8.") from error
-                captions = (" ".join(text.split()),) if text.strip() else ()
+            if isinstance(image, FileImage):
+                text = _text(image.path.with_suffix(".txt"))
+                captions = (text,) if text else ()
                 lines.append(Line(id_of(str(path), self.place), image, captions, self._split(image.path)))
         return lines
+
+
+def _text(file: Path) -> str:
+    """Its words in one line; empty where there is no such file."""
+    try:
+        return " ".join(file.read_text(encoding="utf-8-sig").split())
+    except FileNotFoundError:
+        return ""
+    except (UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{file} cannot be read ({error}).\nSave it as UTF-8.") from error

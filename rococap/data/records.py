@@ -18,22 +18,12 @@ _NAMES = {
     "image": ["image", "image_path", "image_file", "img", "img_path", "file_name", "filename", "file", "path"],
     "caption": ["caption", "captions", "text", "report", "findings", "impression", "description", "caption_text"],
     "split": ["split", "subset", "partition", "set"],
-    "group": [
-        "group",
-        "patient_id",
-        "patientid",
-        "patient",
-        "subject_id",
-        "subjectid",
-        "subject",
-        "pmcid",
-        "article_id",
-    ],
+    "group": ["group", "patient_id", "patientid", "patient", "subject_id", "subjectid", "subject", "pmcid"],
     "concepts": ["concepts", "cuis", "cui"],
     "licence": ["licence", "license", "attribution", "credit"],
 }
 _NAMES["image"] += ["image_id", "imageid", "id"]  # without a suffix, perhaps
-_NAMES["group"] += ["article", "study_id"]
+_NAMES["group"] += ["article_id", "article", "study_id"]
 _NEEDED = ("image", "caption")
 
 

@@ -205,10 +205,11 @@ def test_a_folder_of_tables(tmp_path):
     found = everything(table(tmp_path))
     assert Counter(split for split, *_ in found.values()) == {"train": 10, "valid": 5, "test": 5}
     write(tmp_path / "more.csv", rows(images))
-    with pytest.raises(UserError, match=r"no single table.*more.csv, test.csv, train.csv, val.csv|tables"):
-        (tmp_path / "train.csv").rename(tmp_path / "other.csv")
-        (tmp_path / "test.csv").rename(tmp_path / "third.csv")
-        (tmp_path / "val.csv").unlink()
+    assert everything(table(tmp_path)) == found
+    write(tmp_path / "training.csv", rows(images))
+    with pytest.raises(
+        UserError, match=r"its tables: more.csv, test.csv, train.csv, training.csv, val.csv\.\nSay which"
+    ):
         table(tmp_path).examples("train")
 
 
@@ -233,6 +234,21 @@ def test_folders(kind, split, tmp_path):
     assert not any(source.problems(split) for split in SPLITS)
 
 
+def test_images_without_a_text_file_are_left_out_and_named(tmp_path):
+    draw(tmp_path / "train", 6)
+    draw(tmp_path / "val", 6)
+    draw(tmp_path / "test", 3)
+    for number in range(6):
+        for split in ("train", "val"):
+            (tmp_path / split / f"{number:02}.txt").write_text(f"Caption {number}" if number else "")
+    (tmp_path / "train" / "03.txt").unlink()
+    source = Folder(str(tmp_path), **SOURCE)
+    left_out = "captions are empty; these images are left out"
+    assert source.problems("train") == {left_out: ["train/00", "train/03"]}
+    assert source.problems("valid") == {left_out: ["val/00"]}
+    assert [example.captions for example in source.examples("test")] == [()] * 3  # to be captioned, not scored
+
+
 def test_mistakes_are_named(tmp_path):
     for kind, there in product((Table, Folder), (None, "nowhere")):
         with pytest.raises(UserError, match="is not there: give a table, or a folder of images"):
@@ -248,7 +264,7 @@ def test_mistakes_are_named(tmp_path):
         Folder(str(file), **SOURCE).examples("train")
     draw(tmp_path, 4)
     write(file, rows(["00.png", "01.png", "02.png", "03.png"]))
-    with pytest.raises(UserError, match="4 images of 2 groups .* are too few to make train of"):
+    with pytest.raises(UserError, match=r"4 images of 2 groups .* are too few to make train of"):
         table(file).examples("train")
     (tmp_path / "y.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"y.parquet (cannot be read|needs the package pyarrow)"):
