@@ -8,6 +8,27 @@ CLEANING = "rococap/runs/cleaning.py"
 
 FOLDERS = [
     M(
+        "any link is followed to runs",
+        "rococap/runs/found.py",
+        "not any(target.is_relative_to(each) for each in seen) and _holds_runs(link)",
+        "not any(target == each for each in seen) and _holds_runs(link)",
+        "scripts/test_runs.py -klinked",
+    ),
+    M(
+        "a checkpoint that is being written needs no room",
+        "rococap/training/space.py",
+        "min(epochs, kept + 2)) + 2",
+        "min(epochs, kept + 2)) + 1",
+        "training/test_space.py",
+    ),
+    M(
+        "what an optimizer keeps needs no room",
+        "rococap/training/space.py",
+        "(1 + _kept_share(optimizer, device))",
+        "1",
+        "training/test_space.py",
+    ),
+    M(
         "what another group may have is built",
         TRUST,
         "target in shipped().get(group, ())",
