@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from rococap.models.base import Captioner
 from rococap.runs.folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -46,9 +45,3 @@ class Keep:
         for epoch, file in there.items():
             if epoch not in stays:
                 file.unlink(missing_ok=True)
-
-
-def checkpoint_bytes(captioner: Captioner) -> int:
-    """About the size of one checkpoint: what trains, and twice as much that most optimizers keep of it."""
-    size: int = sum(p.numel() * p.element_size() for p in captioner.network.parameters() if p.requires_grad)
-    return 3 * size

@@ -32,8 +32,8 @@ def checkpoint_bytes(captioner: Captioner, optimizer: Callable[[Any], Optimizer]
 
 
 def export_bytes(captioner: Captioner) -> int:
-    """About the size of `adapter/`, or of `model/` where everything trains."""
-    adapted = isinstance(captioner.network, PeftModel)
+    """About the size of `adapter/`, or of `model/` where everything trains; nothing is written where nothing trains."""
+    adapted = isinstance(captioner.network, PeftModel) or not captioner.trains
     return _bytes(p for p in captioner.network.parameters() if p.requires_grad or not adapted)
 
 

@@ -37,9 +37,10 @@ from rococap.training.augment import sheet
 from rococap.training.batch_size import with_batch
 from rococap.training.callbacks import Records
 from rococap.training.checkpoints import Checkpoints
-from rococap.training.keep import Keep, checkpoint_bytes
+from rococap.training.keep import Keep
 from rococap.training.module import CaptionModule
 from rococap.training.optim import refuse_paged
+from rococap.training.space import checkpoint_bytes, export_bytes, require_room
 from rococap.training.trainer import build_trainer, fit
 from rococap.training.zero_shot import validate
 
@@ -72,6 +73,9 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     captioner = build_captioner(recipe)
     set_up_training(captioner, activations=cfg.checkpoint_activations, compiled=cfg.compile)
     parts = audit(captioner)
+    size, epochs = checkpoint_bytes(captioner, optimizer, recipe.device), cfg.trainer.max_epochs
+    keep = Keep.of(cfg.checkpoint.keep, recipe.monitor, size, epochs)
+    require_room(folder, size, export_bytes(captioner), keep.newest, epochs)
     recipe = with_batch(recipe, captioner, folder, round(cfg.data.fraction * len(recipe.source.examples("train"))))
     data = build_data(recipe, captioner)
     facts = environment(conf_folder(HydraConfig.get()), recipe.device, arithmetic, data.fingerprint)
@@ -91,7 +95,6 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         recipe.seed,
         recipe.augment,
     )
-    keep = Keep.of(cfg.checkpoint.keep, recipe.monitor, checkpoint_bytes(captioner), cfg.trainer.max_epochs)
     limit = seconds(recipe.settings["trainer"].get("max_time"))
     callbacks = [
         *build(cfg.callbacks).values(),

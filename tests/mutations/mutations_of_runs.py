@@ -70,8 +70,8 @@ RUNS = [
     M(
         "a run whose data was moved is of another recipe",
         CHANGES,
-        "_FREE = (*BESIDE, *PLACE,",
-        "_FREE = (*BESIDE,",
+        "    *BESIDE, *PLACE, ",
+        "    *BESIDE, ",
         "runs/test_claims.py",
     ),
     M(

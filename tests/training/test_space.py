@@ -6,13 +6,13 @@ from collections import namedtuple
 
 import pytest
 import torch
-from commands import CONF, LORA, ROOT, SMALL, command
+from commands import CONF, LORA, ROOT, SMALL
 from omegaconf import OmegaConf
 
 from rococap.config import build
 from rococap.data.kept.folders import NoSpace
 from rococap.models.export import export
-from rococap.models.lora import add_lora, train_in_full
+from rococap.models.lora import add_lora, train_in_full, train_nothing
 from rococap.models.tiny import tiny
 from rococap.runs.folder import RunFolder
 from rococap.training.optim import parameter_groups, set_mode
@@ -57,6 +57,13 @@ def test_what_is_exported_is_as_large_as_was_reckoned(adapted, captioner, tmp_pa
     assert size == pytest.approx(export_bytes(captioner), rel=0.05)
 
 
+def test_a_run_that_trains_nothing_needs_no_room():
+    captioner = tiny()
+    train_nothing(captioner)
+    sizes = checkpoint_bytes(captioner, build(OmegaConf.load(CONF / "optimizer" / "adamw.yaml")), "cpu")
+    assert sizes == 0 == export_bytes(captioner)
+
+
 @pytest.fixture
 def free(monkeypatch):
     """Sets how much is free on the disk."""
@@ -88,18 +95,9 @@ def test_what_is_there_already_is_not_asked_for_again(free, tmp_path):
         require_room(RunFolder(tmp_path), GB, GB, 0, 2)
 
 
-FULL = """
-import shutil
-usage = shutil.disk_usage
-shutil.disk_usage = lambda place: usage(place)._replace(free=20_000_000) if "multirun" in str(place) else usage(place)
-"""
-
-
-def test_a_run_is_refused_before_it_trains(tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(FULL)
-    words = [ROOT / "train.py", *SMALL, "lora=none", "metrics=[]", "logger=[csv]", "name=large"]
-    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    done = command(*words, cwd=tmp_path, cache=tmp_path / "cache", environment=environment)
+def test_a_run_is_refused_before_it_trains(place, run):
+    words = [*SMALL, "trainer.max_epochs=100000000", "lora=none", "metrics=[]", "logger=[csv]", "checkpoint.keep=all"]
+    done = run(ROOT / "train.py", *words, "name=large")
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 2, done.stderr
-    assert "4 checkpoints of 23 MB" in done.stderr and "20 MB are free" in done.stderr
-    assert not list((tmp_path / "multirun" / "large").rglob("*.ckpt"))
+    assert "100000002 checkpoints of 23 MB" in done.stderr and "checkpoint.keep=best+last needs" in done.stderr
+    assert not list((place / "multirun" / "large").rglob("*.ckpt"))
