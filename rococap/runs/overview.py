@@ -75,10 +75,10 @@ def of_run(path: Path) -> Overview:
     try:
         os.scandir(path).close()
         state, facts = folder.status, folder.state
-        fault = _fault(folder, facts)
-        folder.verify("config.yaml", "metrics.csv", FILE)
+        if not (fault := _fault(folder, facts)):
+            folder.verify("config.yaml", "metrics.csv", FILE)
     except (UserError, OSError, ValueError, TypeError) as error:
-        facts, fault = {}, _line(error)
+        facts, fault = {}, _line(error).removeprefix(f"{path}/")
     if fault:
         return Overview(path, BROKEN, None, None, None, None, size, fault)
     if not facts and is_held(path):

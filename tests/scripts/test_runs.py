@@ -28,11 +28,17 @@ def runs(tmp_path, finished):
     def make(name, **facts):
         path = tmp_path / "multirun" / name
         shutil.copytree(finished, path, ignore=LEFT_OUT)
-        said = json.loads((path / "run.json").read_text())
-        (path / "run.json").write_text(json.dumps(said | facts))
+        say(path, **facts)
         return path
 
     return make
+
+
+def say(path, **facts):
+    """Change what a run says of itself, unsigned."""
+    said = json.loads((path / "run.json").read_text())
+    said.pop("digest", None)
+    (path / "run.json").write_text(json.dumps(said | facts))
 
 
 def listed(place, *words, columns="80", **options):
@@ -90,7 +96,7 @@ def test_broken_folders_are_named(tmp_path, runs):
     for name in ("cut", "list", "text", "bytes", "none", "unmade", "empty"):
         assert f"\n{name} " in out and f"\n{name}: " in out, name
     assert "10 runs: " in out and "7 broken" in out and "1 not started" in out
-    assert "run.json is missing" in out and "config.yaml is empty" in out
+    assert "run.json is missing" in out and "config.yaml is empty" in out and "\ncut: run.json is damaged" in out
     with held(new):
         assert of_run(new).state == "starting"
 
@@ -219,8 +225,7 @@ def test_clean_keeps_everything_where_the_best_is_not_known(tmp_path, runs):
 def test_what_was_the_best_when_it_was_shown_and_is_not_now_is_looked_at_again(runs):
     path = runs("a", best_checkpoint="checkpoints/epoch=01.ckpt")
     found = superfluous(path)
-    said = json.loads((path / "run.json").read_text())
-    (path / "run.json").write_text(json.dumps(said | {"best_checkpoint": "checkpoints/epoch=02.ckpt"}))
+    say(path, best_checkpoint="checkpoints/epoch=02.ckpt")
     with held(path):
         assert "going on" in delete([found])[0].kept and len(names(path)) == 5
     assert [file.name for file in delete([found])[0].files] == ["epoch=00.ckpt", "epoch=03.ckpt"]

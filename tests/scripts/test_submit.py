@@ -6,6 +6,8 @@ import zipfile
 import pytest
 from commands import ROOT
 
+from rococap.runs.folder import RunFolder
+
 SUBMIT = ROOT / "scripts/submit.py"
 
 
@@ -52,6 +54,7 @@ def test_a_missing_caption_is_named(finished, run, place, tmp_path):
     shutil.copytree(finished, copy)
     file = copy / "predictions/test.jsonl"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[1:]))
+    RunFolder(copy).seal("predictions/test.jsonl")
     done = run(SUBMIT, "--run", copy, "--out", tmp_path / "none.zip")
     assert done.returncode == 2
     assert "1 official ids have no caption" in done.stderr
