@@ -111,6 +111,7 @@ class Prediction:
     references: tuple[str, ...] = ()
     concepts: tuple[Concept, ...] = ()
     attribution: str = ""
+    group: str = ""  # of its image
 
 
 # Captions and their examples -> values by name, such as {"cider": 0.4}.

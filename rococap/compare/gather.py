@@ -14,6 +14,7 @@ from rococap.metrics.bootstrap import bootstrap
 from rococap.metrics.signature import difference
 from rococap.recipe.recipe import build_metrics
 from rococap.runs.folder import SCORED
+from rococap.runs.predictions import read_predictions
 from rococap.runs.results import FILE, Row, read_results
 from rococap.types import Split, UserError
 
@@ -41,7 +42,13 @@ def gather(runs: Sequence[Run]) -> tuple[dict[str, dict[str, Sample]], dict[str,
     metrics = _metrics(fit)
     counted = {run.label: _counted(run, metrics, rows[run.label]) for run in fit}
     left_out |= {label: reason for label, reason in counted.items() if isinstance(reason, str)}
-    return _samples(metrics, {label: each for label, each in counted.items() if not isinstance(each, str)}), left_out
+    samples = {label: each for label, each in counted.items() if not isinstance(each, str)}
+    return _samples(metrics, samples, next((_groups(run) for run in fit if run.label in samples), [])), left_out
+
+
+def _groups(run: Run) -> list[str]:
+    """Of each image the patient or article that it is of; signatures have told that all runs have the same."""
+    return [p.group for p in read_predictions(run.folder.path / "predictions" / f"{SPLIT}.jsonl")]
 
 
 def _unfit(run: Run) -> str:
@@ -108,7 +115,7 @@ def _counted(run: Run, metrics: Mapping[str, Metric], rows: Mapping[str, Row]) -
 
 
 def _samples(
-    metrics: Mapping[str, Metric], counted: Mapping[str, Mapping[str, FloatArray]]
+    metrics: Mapping[str, Metric], counted: Mapping[str, Mapping[str, FloatArray]], groups: Sequence[str]
 ) -> dict[str, dict[str, Sample]]:
     """By metric's name and run's label."""
     found: dict[str, dict[str, Sample]] = {}
@@ -116,7 +123,7 @@ def _samples(
         labels = [label for label, each in counted.items() if key in each]
         if labels:
             stacked = np.stack([counted[label][key] for label in labels])  # [runs, images, k]
-            values, draws = metric.combine(stacked.sum(axis=-2)), bootstrap(metric, stacked)
+            values, draws = metric.combine(stacked.sum(axis=-2)), bootstrap(metric, stacked, groups=groups)
             for column, name in enumerate(metric.names):
                 found[name] = {
                     label: Sample(float(values[run, column]), draws[:, run, column]) for run, label in enumerate(labels)

@@ -98,7 +98,8 @@ class RocoV2(SplitSource):
                 image=images[key],
                 captions=(captions[name],) if captions[name] else (),
                 concepts=concepts.get(name, ()),
-                attribution=self._attributions.get(name, ""),
+                attribution=", ".join(filter(None, self._articles.get(name, []))),
+                group=next(iter(self._articles.get(name, [])[1:2]), ""),
             )
             for name, key in kept.items()
         ]
@@ -125,10 +126,11 @@ class RocoV2(SplitSource):
         return {cui: name for cui, name in rows}
 
     @cached_property
-    def _attributions(self) -> ByName[str]:
+    def _articles(self) -> ByName[list[str]]:
+        """Attribution, PMCID and link of the article that an image is from."""
         path = self._layout.named("license_information")
         rows = read_table(path, "ID", "Attribution", "PMCID", "Link").rows if path else []
-        return ByName({bare_id(name): ", ".join(filter(None, facts)) for name, *facts in rows})
+        return ByName({bare_id(name): facts for name, *facts in rows})
 
     def _nested(self) -> str:
         nested = next((folder for folder in self._layout.folders if any(folder.glob("*caption*.csv"))), None)

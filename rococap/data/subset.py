@@ -11,7 +11,9 @@ from rococap.types import Example, UserError
 
 
 def subset(examples: Sequence[Example], fraction: float, seed: int) -> list[Example]:
-    """The first ceil(fraction * N) examples by the SHA-256 of seed and id, in their own order.
+    """The first ceil(fraction * N) examples by the SHA-256 of seed and group, or id, in their own order.
+
+    Images of one patient or article come together: there may be a few more, so that none is parted.
 
     Raises:
         UserError: the fraction is not in (0, 1], or there are no examples to take it of.
@@ -22,7 +24,11 @@ def subset(examples: Sequence[Example], fraction: float, seed: int) -> list[Exam
     count = math.ceil(Fraction(str(fraction)) * len(examples))
     if count == 0:
         raise UserError(f"data.fraction={fraction} of {len(examples)} training images leaves none.")
-    return fixed_sample(examples, count, seed)
+    ranks = sorted(range(len(examples)), key=lambda index: _key(examples[index].group or examples[index].id, seed))
+    last = examples[ranks[count - 1]].group
+    while last and count < len(ranks) and examples[ranks[count]].group == last:
+        count += 1
+    return [examples[index] for index in sorted(ranks[:count])]
 
 
 def fixed_sample(examples: Sequence[Example], count: int, seed: int) -> list[Example]:

@@ -190,7 +190,7 @@ def _constant(examples: Sequence[Example], caption: str) -> list[Prediction]:
 
 def _said(examples: Sequence[Example], captions: Sequence[str]) -> Iterator[Prediction]:
     for e, caption in zip(examples, captions, strict=True):
-        yield Prediction(e.id, caption, e.captions, e.concepts, e.attribution)
+        yield Prediction(e.id, caption, e.captions, e.concepts, e.attribution, e.group)
 
 
 def _score(metrics: Mapping[str, Metric], captions: Sequence[Prediction], split: Split, system: str) -> list[Row]:

@@ -117,7 +117,7 @@ def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder:
     folder.unseal(*_sealed(split))
     with PredictionWriter(file) as writer:
         for e in examples:
-            writer.write(Prediction(e.id, captions[e.id], e.captions, e.concepts, e.attribution))
+            writer.write(Prediction(e.id, captions[e.id], e.captions, e.concepts, e.attribution, e.group))
     folder.seal(_sealed(split)[0])
     parts.remove()
 

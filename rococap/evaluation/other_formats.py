@@ -90,6 +90,6 @@ def _join(path: Path, predictions: Sequence[Prediction], references: Path) -> li
         if names:
             raise UserError(f"{len(names)} {what}, such as {', '.join(names[:3])}.")
     return [
-        Prediction(name, made[name].prediction, texts, made[name].concepts, made[name].attribution)
+        Prediction(name, made[name].prediction, texts, made[name].concepts, made[name].attribution, made[name].group)
         for name, texts in truths.items()
     ]

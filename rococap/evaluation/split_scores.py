@@ -10,7 +10,7 @@ import numpy as np
 from rococap.evaluation.slices import LEAST, slices
 from rococap.metrics import blind
 from rococap.metrics.base import FloatArray, IntArray, Metric
-from rococap.metrics.bootstrap import bootstrap, interval
+from rococap.metrics.bootstrap import bootstrap, group_numbers, interval
 from rococap.metrics.measure import measure
 from rococap.metrics.signature import signature
 from rococap.runs.results import Row
@@ -32,7 +32,7 @@ class Scored:
     def rows(self) -> list[Row]:
         """Scores of the whole split with intervals; where they were asked for, also the blind scores and the gains.
 
-        A single image gets neither interval nor blind score.
+        A single image gets neither interval nor blind score, images of a single patient or article no interval.
         """
         return list(self._rows("all", np.arange(len(self.predictions)), self.statistics))
 
@@ -55,7 +55,7 @@ class Scored:
         chosen = [self.predictions[image] for image in images]
         signed = signatures({key: self.metrics[key] for key in measured}, chosen, self.split, len(self.predictions))
         for key, statistics in measured.items():
-            for estimate in _estimates(self.metrics[key], statistics[:, images]):
+            for estimate in _estimates(self.metrics[key], statistics[:, images], [p.group for p in chosen]):
                 yield Row(self.split, self.system, part, *estimate, len(chosen), signed[key])
 
 
@@ -65,7 +65,9 @@ def signatures(
     """How each metric's scores of some predictions are made, by its key; see `signature`."""
     ids = [prediction.id for prediction in predictions]
     truths = {key: [_truth(metric, prediction) for prediction in predictions] for key, metric in metrics.items()}
-    return {key: signature(metric, split, ids, truths[key], scored) for key, metric in metrics.items()}
+    groups = int(group_numbers([prediction.group for prediction in predictions]).max(initial=-1)) + 1
+    count = groups if groups < len(ids) else None
+    return {key: signature(metric, split, ids, truths[key], scored, count) for key, metric in metrics.items()}
 
 
 def score_predictions(
@@ -89,14 +91,15 @@ def score_predictions(
     return Scored(split, system, predictions, metrics, measured)
 
 
-def _estimates(metric: Metric, statistics: FloatArray) -> Iterator[_Estimate]:
+def _estimates(metric: Metric, statistics: FloatArray, groups: Sequence[str]) -> Iterator[_Estimate]:
     """Of score, and with several orders blind score and gain, from statistics `[orders, images, k]`."""
     values = blind.split(metric.combine(statistics.sum(axis=-2)))
-    draws = blind.split(bootstrap(metric, statistics))
+    draws = blind.split(bootstrap(metric, statistics, groups=groups))
+    several = group_numbers(groups).max() > 0
     for suffix, scores in values.items():
         low, high = interval(draws[suffix])
         for column, name in enumerate(metric.names):
-            ends = (float(low[column]), float(high[column])) if statistics.shape[1] > 1 else (None, None)
+            ends = (float(low[column]), float(high[column])) if several else (None, None)
             yield name + suffix, float(scores[column]), *ends
 
 

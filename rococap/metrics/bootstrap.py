@@ -12,11 +12,11 @@ images carry most of a score (BLEU-4 of a weak system, mostly 0) intervals are t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rococap.metrics.base import FloatArray, Metric
+from rococap.metrics.base import FloatArray, IntArray, Metric
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -24,8 +24,17 @@ SEED = 0
 _CHUNK = 100  # resamples at once: 8 MB of weights for 10,000 images
 
 
-def bootstrap(metric: Metric, statistics: FloatArray, seed: int = SEED) -> FloatArray:
-    """Scores `[resamples, ..., names]` of 1,000 draws of images with replacement, from `[..., images, k]`."""
+def bootstrap(
+    metric: Metric, statistics: FloatArray, seed: int = SEED, groups: Sequence[str] | None = None
+) -> FloatArray:
+    """Scores `[resamples, ..., names]` of 1,000 draws of images with replacement, from `[..., images, k]`.
+
+    Args:
+        groups: of each image the patient or article, empty where none is known. Images of one are no independent
+            draws: whole groups are drawn, as in Field and Welsh (2007).
+    """
+    if groups is not None:
+        statistics = by_group(statistics, groups)
     images = statistics.shape[-2]
     by_image = np.moveaxis(statistics, -2, 0)
     flat = by_image.reshape(images, -1)  # one matrix product for all orders: fast
@@ -36,6 +45,24 @@ def bootstrap(metric: Metric, statistics: FloatArray, seed: int = SEED) -> Float
         weights = np.stack([np.bincount(row, minlength=images) for row in drawn]).astype(np.float64)
         parts.append(metric.combine((weights @ flat).reshape(size, *by_image.shape[1:])))
     return np.concatenate(parts)
+
+
+def by_group(statistics: FloatArray, groups: Sequence[str]) -> FloatArray:
+    """Statistics `[..., images, k]` added up in each group, `[..., groups, k]`; an image without one is one itself."""
+    numbers = group_numbers(groups)
+    count = int(numbers.max(initial=-1)) + 1
+    if count == len(numbers):
+        return statistics
+    by_image = np.moveaxis(statistics, -2, 0)
+    summed = np.zeros((count, *by_image.shape[1:]))
+    np.add.at(summed, numbers, by_image)
+    return np.moveaxis(summed, 0, -2)
+
+
+def group_numbers(groups: Sequence[str]) -> IntArray:
+    """Of each image the number of its group, counted in the order in which groups first come."""
+    known: dict[str | int, int] = {}
+    return np.array([known.setdefault(group or place, len(known)) for place, group in enumerate(groups)], dtype=int)
 
 
 def interval(draws: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -13,12 +13,18 @@ REVISION = 1  # of rococap's own scoring; raised when a score changes
 
 
 def signature(
-    metric: Metric, split: str, ids: Sequence[str], references: Sequence[Sequence[str]], scored: int | None = None
+    metric: Metric,
+    split: str,
+    ids: Sequence[str],
+    references: Sequence[Sequence[str]],
+    scored: int | None = None,
+    groups: int | None = None,
 ) -> str:
     """Of one metric's scores on these images. Equal signatures mean comparable scores.
 
     Args:
         references: what the captions were compared with, see `Metric.truth`.
+        groups: patients or articles that the images are of, which are resampled as wholes; None where each is its own.
         scored: of how many images these are a part, which were scored together; they are all where left out.
     """
     counts = sorted({len(texts) for texts in references})
@@ -26,6 +32,7 @@ def signature(
         f"n:{len(ids)}",
         f"refs:{counts[0]}" if len(counts) == 1 else f"refs:{counts[0]}-{counts[-1]}",
         f"split:{split}",
+        *([] if groups is None else [f"group:{groups}"]),
         metric.tokenizer.name,
         *metric.settings(scored or len(ids)),
         *(f"{package}:{version(package)}" for package in metric.scorers),

@@ -30,6 +30,7 @@ class PredictionWriter:
             "references": list(prediction.references),
             **({"concepts": concepts} if concepts else {}),
             **({"attribution": prediction.attribution} if prediction.attribution else {}),
+            **({"group": prediction.group} if prediction.group else {}),
         }
         # ASCII: no character of a caption can end a line early in any reader.
         self._file.write(f"{json.dumps(record)}\n".encode("ascii"))
@@ -95,6 +96,7 @@ def _parse(record: Any) -> Prediction:
         references=tuple(references),
         concepts=concepts,
         attribution=_text({"attribution": "", **record}, "attribution"),
+        group=_text({"group": "", **record}, "group"),
     )
 
 

@@ -39,6 +39,15 @@ def test_the_choice_is_by_id_not_by_place_and_the_same_everywhere():
     assert ids(fixed_sample(EXAMPLES, 3, 0)) == FIRST_THREE
 
 
+def test_a_part_takes_whole_patients():
+    patients = [Example(f"id_{n}", BytesImage(b"", "x"), ("text",), group=f"p{n // 7}") for n in range(700)]
+    parts = [subset(patients, fraction, 0) for fraction in (0.01, 0.1, 0.5, 1.0)]
+    for part, fraction in zip(parts, (0.01, 0.1, 0.5, 1.0), strict=True):
+        assert 700 * fraction <= len(part) < 700 * fraction + 7 and len(part) % 7 == 0
+        assert len({example.group for example in part}) == len(part) // 7
+    assert all(set(ids(small)) <= set(ids(large)) for small, large in itertools.pairwise(parts))
+
+
 def test_a_sample_is_at_most_everything():
     assert fixed_sample(EXAMPLES[:5], 500, 0) == EXAMPLES[:5]
 

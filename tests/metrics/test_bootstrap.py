@@ -8,7 +8,7 @@ from commands import ROCO
 from rococap.compare.significance import LEVEL, p_values
 from rococap.metrics.base import with_counts
 from rococap.metrics.bleu import Bleu
-from rococap.metrics.bootstrap import bootstrap, interval
+from rococap.metrics.bootstrap import bootstrap, by_group, interval
 from rococap.metrics.cider import Cider
 from rococap.metrics.measure import measure
 from rococap.metrics.meteor import Meteor
@@ -125,3 +125,30 @@ def test_differences_on_real_captions(systems):
 def gaps(draws):
     """Second system minus first, of draws `[resamples, 2, names]`."""
     return draws[:, 1] - draws[:, 0]
+
+
+def test_images_of_one_patient_are_drawn_together():
+    statistics = with_counts(np.random.default_rng(0).random((2, 6)))
+    groups = ["a", "", "a", "b", "", "b"]
+    summed = by_group(statistics, groups)
+    expected = [statistics[:, [0, 2]].sum(1), statistics[:, 1], statistics[:, [3, 5]].sum(1), statistics[:, 4]]
+    np.testing.assert_allclose(summed, np.stack(expected, axis=1))
+    np.testing.assert_array_equal(
+        bootstrap(RougeL(), statistics, groups=groups), bootstrap(RougeL(), np.stack(expected, axis=1))
+    )
+    alone = bootstrap(RougeL(), statistics, groups=["", "x", "", "y", "z", ""])
+    np.testing.assert_array_equal(alone, bootstrap(RougeL(), statistics))
+
+
+def test_intervals_hold_where_images_of_a_patient_are_alike():
+    """200 sets of 60 patients with 1 to 9 images: whole patients cover in 94 %, single images in 60 %."""
+    draw, hits = np.random.default_rng(0), []
+    for _ in range(200):
+        sizes = draw.integers(1, 10, size=60)
+        scores = np.repeat(draw.normal(size=60), sizes) + 0.3 * draw.normal(size=sizes.sum())
+        groups = [str(number) for number in np.repeat(np.arange(60), sizes)]
+        statistics = with_counts(scores)
+        ends = [interval(bootstrap(RougeL(), statistics, groups=each)) for each in (groups, None)]
+        hits.append([float(low[0]) <= 0 <= float(high[0]) for low, high in ends])
+    whole, single = np.mean(hits, axis=0)
+    assert whole >= 0.9 and single < 0.75

@@ -1,6 +1,8 @@
+from rococap.evaluation.split_scores import score_predictions, signatures
 from rococap.metrics.bleu import Bleu
 from rococap.metrics.cider import Cider
 from rococap.metrics.signature import difference, fingerprint, signature
+from rococap.types import Prediction
 
 IDS, REFERENCES = ["a", "b"], [["one"], ["two", "zwei"]]
 
@@ -10,6 +12,15 @@ def test_a_signature_says_how_a_score_was_computed():
     base = "n:2|refs:1-2|split:test|case:lc|punct:no|tok:ptb|"
     assert signature(Bleu(), "test", IDS, REFERENCES) == f"{base}pycocoevalcap:1.2|rococap:1|data:{data}"
     assert signature(Cider(), "test", IDS, REFERENCES) == f"{base}idf:2|pycocoevalcap:1.2|rococap:1|data:{data}"
+
+
+def test_a_signature_says_how_many_patients_or_articles_were_resampled():
+    assert "|split:test|group:1|case:lc|" in signature(Bleu(), "test", IDS, REFERENCES, groups=1)
+    two = [Prediction(name, "a", ("b",), group="p") for name in IDS] + [Prediction("c", "a", ("b",))]
+    assert "|group:2|" in signatures({"bleu": Bleu()}, two, "test")["bleu"]
+    assert "group" not in signatures({"bleu": Bleu()}, two[1:], "test")["bleu"]
+    rows = {row.metric: row for row in score_predictions({"bleu": Bleu()}, two[:2], "test").rows()}
+    assert rows["bleu_1"].ci_low is None  # of a single patient
 
 
 def test_data_changes_with_ids_references_and_their_order():
