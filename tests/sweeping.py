@@ -15,9 +15,10 @@ PROGRAM = """
     from rococap.runs.changes import conf_folder
     from rococap.checks.command_line import check_command_line
     from rococap.runs.claims import claim
-    from rococap.cli import guarded, user_errors
+    from rococap.cli import user_errors
     from rococap.config import build, register
     from rococap.runs.environment import environment
+    from rococap.runs.interruption import guarded
     from rococap.runs.session import session
     from rococap.sweeps.plugins import register_sweepers
     from rococap.types import UserError
