@@ -96,7 +96,7 @@ def test_jobs_that_failed_are_tried_again(place, mended):
     assert again.returncode == 0 and worked_on(again) == ["seed=101", "seed=102"]
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 130)])
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_sweep_that_is_stopped_goes_on(place, how, code):
     line = ["-m", "seed=1,103,2", f"name=long_{how.name}"]
     process = begin(place, *line)
@@ -109,7 +109,7 @@ def test_a_sweep_that_is_stopped_goes_on(place, how, code):
     state = RunFolder(place / "multirun" / f"long_{how.name}" / "seed=103").state
     assert (process.returncode, state["state"]) == (code, "running" if how == signal.SIGKILL else "interrupted")
     if how != signal.SIGKILL:
-        assert "interrupted; to go on: python program.py" in errors and f"name=long_{how.name}" in errors
+        assert f"interrupted by {how.name}; to go on: python program.py" in errors and f"name=long_{how.name}" in errors
         assert "not started" in out and "Traceback" not in errors
 
 
