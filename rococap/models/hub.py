@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.image_processing_base import ImageProcessingMixin
 
+from rococap.models.linear import linear_layers, require_layers
 from rococap.models.loading import Loading, finish_loading
 from rococap.models.mapped import given_back
 from rococap.models.processor import ImageSettings, image_settings, with_defaults
@@ -68,6 +69,10 @@ def load(
         UserError: there is no such checkpoint, a part of it is missing or broken, or weights of layers that are to be
             rounded are not in it.
     """
+    if loading.adapts:
+        require_layers(
+            linear_layers(_without_weights(auto, path, arguments.get("config"))), loading.adapts, ["decoder"]
+        )
     with answers(path), nullcontext() if loading.weights == "none" else given_back():
         given = {**OWN_CODE_ONLY, **loading.arguments(keep), **arguments}
         model, info = auto.from_pretrained(path, output_loading_info=True, **given)
@@ -80,6 +85,14 @@ def load(
             f"{loading.weights}, since they must train.\nTake precision=auto."
         )
     return model, missing
+
+
+def _without_weights(auto: Any, path: str, config: PretrainedConfig | None) -> torch.nn.Module:
+    """The model that one of transformers' classes would open."""
+    with answers(path), torch.device("meta"):
+        known = AutoConfig.from_pretrained(path, **OWN_CODE_ONLY) if config is None else config
+        model: torch.nn.Module = auto.from_config(known) if hasattr(auto, "from_config") else auto(known)
+    return model
 
 
 def require_files(path: str) -> None:

@@ -36,12 +36,14 @@ class Loading:
         weights: int8 or nf4 round the decoder's linear layers; none rounds nothing.
         compute: what products are computed in; weights that were published in another half precision take it too.
         device: where rounded weights go while they are read.
+        adapts: names of the decoder's linear layers that will get LoRA: refused before weights are read if not there.
     """
 
     dtype: torch.dtype | Literal["auto"] = torch.float32
     weights: Literal["none", "int8", "nf4"] = "none"
     compute: torch.dtype = torch.float32
     device: str = "cpu"
+    adapts: tuple[str, ...] = ()
 
     def arguments(self, keep: Sequence[str]) -> dict[str, Any]:
         """Arguments of `from_pretrained`.

@@ -11,9 +11,8 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from rococap.models.base import Captioner, Part, within
+from rococap.models.linear import linear_layers, named, no_layer, require_layers
 from rococap.types import UserError
-
-_LINEAR = {"Linear", "Conv1D", "Linear8bitLt", "Linear4bit"}
 
 
 def add_lora(
@@ -117,24 +116,21 @@ def _targets(captioner: Captioner, names: Sequence[str] | None, parts: Sequence[
     """
     # What trains in full already, makes logits, or takes no part in anything gets none.
     left_out = (*whole, captioner.head, *captioner.unused)
-    linear: dict[Part, list[str]] = {part: [] for part in parts}
-    for name, module in captioner.network.named_modules():
-        if type(module).__name__ in _LINEAR and captioner.part(name) in linear and not within(name, left_out):
-            linear[captioner.part(name)].append(name)
-    chosen: set[str] = set()
-    missing = set(names or ())
-    for part, layers in linear.items():
-        for target in captioner.targets.get(part, ()) if names is None else names:
-            found = [name for name in layers if f".{name}".endswith(f".{target}")]
-            chosen.update(found)
-            missing -= {target} if found else set()
-    if missing or not chosen:
-        there = sorted({_last_word(name) for layers in linear.values() for name in layers})
-        said = f"is named {', '.join(sorted(missing))}" if missing else "is one that this architecture adapts by itself"
-        raise UserError(
-            f"lora.target_modules: no linear layer of {' or '.join(parts)} {said}.\n"
-            f"There are: {', '.join(there) or 'none'}."
-        )
+    layers: dict[Part, list[str]] = {part: [] for part in parts}
+    for name in linear_layers(captioner.network):
+        if captioner.part(name) in layers and not within(name, left_out):
+            layers[captioner.part(name)].append(name)
+    there = [name for found in layers.values() for name in found]
+    if names is not None:
+        require_layers(there, names, parts)
+    chosen = {
+        name
+        for part, found in layers.items()
+        for target in (captioner.targets.get(part, ()) if names is None else names)
+        for name in named(found, target)
+    }
+    if not chosen:
+        raise no_layer(there, "is one that this architecture adapts by itself", parts)
     return _pattern(chosen, [name for name, _ in captioner.network.named_modules()])
 
 
@@ -149,12 +145,6 @@ def _pattern(chosen: set[str], there: Sequence[str]) -> str:
 def _inside(place: str, others: Sequence[str]) -> bool:
     """Whether a module lies in another one: PEFT wraps nothing twice."""
     return within(place, [other for other in others if other != place])
-
-
-def _last_word(name: str) -> str:
-    """`c_attn` of `decoder.h.0.attn.c_attn`; `mlp.0` where the last step is a number."""
-    steps = name.split(".")
-    return ".".join(steps[-2:]) if steps[-1].isdigit() else steps[-1]
 
 
 def whole_modules(network: nn.Module, names: frozenset[str]) -> list[str]:

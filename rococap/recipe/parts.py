@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def build_captioner(recipe: Recipe) -> Captioner:
     """The recipe's network, adapted as the recipe says, with the weights it starts from."""
     torch.manual_seed(recipe.seed)  # new modules have the same random values in every process
-    captioner = recipe.build_network(recipe.precision.loading(recipe.device))
+    captioner = recipe.build_network(replace(recipe.precision.loading(recipe.device), adapts=recipe.adapts))
     recipe.adapt(captioner)
     accelerate(captioner.network)
     return captioner

@@ -140,6 +140,12 @@ class Recipe:
         return self.precision.on(self.device)
 
     @property
+    def adapts(self) -> tuple[str, ...]:
+        """Names of layers that LoRA is to be put on in the decoder, and nowhere else."""
+        lora = self.settings["lora"]
+        return tuple(lora.get("target_modules") or ()) if lora.get("parts") == ["decoder"] else ()
+
+    @property
     def chosen_examples(self) -> dict[str, Any]:
         """The settings that say which examples are used, and how much of their captions."""
         kept = ("fraction", "subset_seed", "drop_leaks", "val_images", "max_tokens")

@@ -4,20 +4,27 @@ import io
 import json
 import shutil
 
+import hydra
 import image_text
 import pytest
 import sentencepiece
 import torch
 from blip_checkpoints import blip_directory
+from commands import CONF
+from families import FAMILIES
 from llava_med_checkpoints import llava_med_directory
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor
 
+from rococap.config import register
 from rococap.models import blip
 from rococap.models.hub import load_image_settings, load_tokenizer, load_type
 from rococap.models.llava_med import llava_med
+from rococap.models.loading import Loading
+from rococap.models.vit_gpt2 import fresh
 from rococap.models.vlm import vlm
+from rococap.recipe.recipe import Recipe
 from rococap.types import UserError
 
 UNSAID = ("do_center_crop", "crop_size")
@@ -183,3 +190,33 @@ def test_a_tokenizer_of_sentencepiece_alone_is_read(tmp_path):
     shutil.copytree(tmp_path, tmp_path / "saved", ignore=shutil.ignore_patterns("saved"))
     captioner.save_settings(tmp_path / "saved")
     assert load_tokenizer(str(tmp_path / "saved"))("a ring")["input_ids"] == [1, *own.encode("a ring")]
+
+
+def test_targets_that_are_not_there_are_refused_before_weights_are_read(tmp_path):
+    for folder, make, open in (
+        ("whole", FAMILIES["blip"].make, blip.published),
+        ("parts", FAMILIES["vit + bert"].make, fresh),
+        ("text", image_text.LLAVA, vlm),
+    ):
+        (tmp_path / folder).mkdir()
+        arguments = make(tmp_path / folder)
+        known = "q_proj" if open is vlm else "query"
+        open(*arguments, loading=Loading(adapts=(known,)))
+        for file in [*(tmp_path / folder).rglob("*.safetensors"), *(tmp_path / folder).rglob("*.bin")]:
+            if "tower" not in str(file):
+                file.write_bytes(b"no weights")
+        with pytest.raises(UserError, match=rf"no linear layer of decoder is named crossattention\.\n.*{known}"):
+            open(*arguments, loading=Loading(adapts=(known, "crossattention")))
+
+
+def test_only_names_for_the_decoder_alone_are_looked_for_so_early():
+    for words, names in (
+        ([], ()),
+        (["lora.target_modules=[c_attn,q_attn]"], ("c_attn", "q_attn")),
+        (["lora.target_modules=[c_attn,q_proj]", "lora.parts=[decoder,tower]"], ()),
+        (["lora=none"], ()),
+    ):
+        register()
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            cfg = hydra.compose("train", ["data=phantom", "model=tiny", *words])
+        assert Recipe.of(cfg).adapts == names
