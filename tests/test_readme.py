@@ -50,7 +50,7 @@ COMPOSED = [
     "python train.py data.root=DIR model=vit_gpt2_fresh model.encoder=microsoft/rad-dino name=rad_dino",
     "python train.py data.root=DIR model=prefix model.encoder=google/medsiglip-448 name=prefix",
     "python train.py -m data.root=DIR model=vit_gpt2,blip,smolvlm name=architectures",
-    "python train.py experiment=demo sweep=architecture name=three",
+    "python train.py sweep=architecture name=three",
 ]
 TOGETHER = [
     "python train.py data.root=DIR trainer.devices=2 data.global_batch_size=8 name=pair",
