@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ UNREADABLE = "unreadable"  # in place of a checksum
 # Some file systems note times in steps of two seconds: what was changed within them may change once more unseen.
 SETTLED = 2.0
 _PART = 64  # images that a thread reads at a time
+_EVERY = 30.0  # seconds of reading that a process which is killed may lose
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,17 @@ def checksums(images: Sequence[LazyImage], place: str) -> list[str]:
         with writing(folder):
             known = _kept(folder)  # another process may have read some meanwhile
             missing = {name: image for name, image in zip(names, stored, strict=True) if name not in known}
-            known |= zip(missing, _read(list(missing.values())), strict=True)
             settled = {files for files, state in states.items() if state.changed < begun - SETTLED}
-            lasting = (name for name, image in zip(names, stored, strict=True) if image.files in settled)
-            _keep(folder, {name: known[name] for name in lasting if known[name] != UNREADABLE})
+            lasting = [name for name, image in zip(names, stored, strict=True) if image.files in settled]
+            kept = time.monotonic()
+            try:
+                for name, checksum in zip(missing, _read(list(missing.values())), strict=True):
+                    known[name] = checksum
+                    if time.monotonic() - kept > _EVERY:
+                        _keep(folder, lasting, known)
+                        kept = time.monotonic()
+            finally:
+                _keep(folder, lasting, known)
     return [known[name] for name in names]
 
 
@@ -72,10 +80,13 @@ def _state(files: tuple[Path, ...]) -> _State:
 
 def _read(images: Sequence[StoredImage]) -> Iterator[str]:
     parts = [images[first : first + _PART] for first in range(0, len(images), _PART)]
-    with ThreadPoolExecutor() as pool:  # reading, unpacking and summing up are done outside the interpreter's lock
+    pool = ThreadPoolExecutor()  # reading, unpacking and summing up are done outside the interpreter's lock
+    try:
         found = pool.map(lambda part: [_checksum(image) for image in part], parts)
         for part in with_progress(found, len(images), "images", "checking image files", len):
             yield from part
+    finally:
+        pool.shutdown(cancel_futures=True)  # at Ctrl-C nobody waits for the rest
 
 
 def _checksum(image: StoredImage) -> str:
@@ -93,6 +104,8 @@ def _kept(folder: Path) -> dict[str, str]:
         return {}
 
 
-def _keep(folder: Path, found: dict[str, str]) -> None:
+def _keep(folder: Path, lasting: Sequence[str], known: Mapping[str, str]) -> None:
+    """Note what is known by these names, but for images that cannot be had: they may come back."""
+    found = {name: known[name] for name in lasting if known.get(name, UNREADABLE) != UNREADABLE}
     text = json.dumps(found).encode()
     write_whole(folder / "checksums.json", f"{zlib.crc32(text):08x}\n".encode() + text, REMEDY)

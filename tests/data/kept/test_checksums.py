@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -92,6 +94,32 @@ def test_a_file_that_may_still_be_written_to_is_read_again(tmp_path, read, monke
     images = files(tmp_path / "loose", 2)
     first = checksums(images, "place")
     assert checksums(images, "place") == first and len(read) == 4
+
+
+def test_an_interruption_loses_little_and_waits_for_nothing(tmp_path, monkeypatch):
+    images = files(tmp_path / "loose", 9)
+    monkeypatch.setattr(module, "_PART", 1)
+    read, seen = FileImage.content, []
+
+    def content(image: FileImage) -> bytes:
+        seen.append(image)
+        time.sleep(0.02)
+        return read(image)
+
+    def bar(items, *rest):
+        for number, item in enumerate(items):
+            if number == 3:
+                raise KeyboardInterrupt
+            yield item
+
+    monkeypatch.setattr(FileImage, "content", content)
+    monkeypatch.setattr(module, "ThreadPoolExecutor", lambda: ThreadPoolExecutor(1))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "with_progress", bar)
+        checksums(images, "place")
+    assert 4 <= len(seen) < 9
+    seen.clear()
+    assert UNREADABLE not in checksums(images, "place") and seen == images[3:]
 
 
 @pytest.mark.parametrize("packed", [False, True])
