@@ -8,13 +8,13 @@ from pathlib import Path
 from rococap.data.image import FileImage
 from rococap.data.image_files import ImageFiles
 from rococap.data.layout import SPLIT_WORDS
-from rococap.data.own import Line, OwnData, id_of, lines_of
+from rococap.data.own import ColumnData, Line, id_of, lines_of
 from rococap.types import SPLITS, UserError
 
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as the package datasets reads them
 
 
-class Folder(OwnData):
+class Folder(ColumnData):
     """Images below `root`; its folders `train`, `valid` (or `val`, `dev` ...) and `test` are these splits."""
 
     def lines(self) -> tuple[list[Line], list[str]]:

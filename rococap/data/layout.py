@@ -16,7 +16,7 @@ from rococap.types import Split, UserError
 
 SPLIT_WORDS = {
     "train": {"train", "training"},
-    "valid": {"valid", "val", "validation", "dev"},
+    "valid": {"valid", "val", "validation", "validate", "dev"},
     "test": {"test", "testing"},
 }
 OUTSIDE = re.compile(r"^([A-Za-z]:)?[/\\]|(^|[/\\])\.\.([/\\]|$)")  # a path that would leave the archive's folder

@@ -45,30 +45,31 @@ class Line:
 
 
 class OwnData(SplitSource):
-    """Images and captions of one's own. Splits that nothing says are made, of whole groups.
+    """Images that lines say something of. Splits that nothing says are made, of whole groups.
 
     Several captions of an image may stand in several lines; what else the first of them says goes for all.
 
     Args:
-        columns: which column of a table holds what; null: the one whose name says so.
-        valid, test: shares of the images, of splits that are made.
+        shares: of the images, of splits that are made where no line is of them.
         seed: of which groups these are.
     """
 
-    def __init__(
-        self, root: str | None, columns: Mapping[str, str | None] | None, valid: float, test: float, seed: int
-    ) -> None:
+    def __init__(self, root: str | None, shares: Mapping[Split, float], seed: int) -> None:
         super().__init__(root)
-        self.columns, self.seed = columns or {}, seed
-        self.shares: dict[Split, float] = {"test": test, "valid": valid}
+        self.shares, self.seed = shares, seed
 
     @abstractmethod
     def lines(self) -> tuple[list[Line], list[str]]:
         """All that is said of images, in the dataset's order, and the lines that cannot be read."""
 
     def load(self, split: Split) -> Loaded:
-        """A split; all of them are read at the first. Raises UserError where there is nothing to learn from."""
-        return self._all[split]
+        """A split; all of them are read at the first. Raises UserError where it or the training split is empty."""
+        if not (loaded := self._all[split]).examples:
+            raise UserError(f"{self.place} has no images of {split}.")
+        return loaded
+
+    def has(self, split: Split) -> bool:
+        return bool(self._all[split].examples)
 
     @property
     def place(self) -> Path:
@@ -131,6 +132,21 @@ class OwnData(SplitSource):
                 "If a column does: data.columns.group=NAME",
                 self.place,
             )
+
+
+class ColumnData(OwnData):
+    """What columns of tables say.
+
+    Args:
+        columns: which of them hold what; null: those whose names say so.
+        valid, test, seed: see `OwnData`.
+    """
+
+    def __init__(
+        self, root: str | None, columns: Mapping[str, str | None] | None, valid: float, test: float, seed: int
+    ) -> None:
+        super().__init__(root, {"test": test, "valid": valid}, seed)
+        self.columns = columns or {}
 
 
 def lines_of(

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rococap.data.image_files import ImageFiles
 from rococap.data.layout import SPLIT_WORDS
-from rococap.data.own import Line, OwnData, lines_of
+from rococap.data.own import ColumnData, Line, lines_of
 from rococap.data.records import SUFFIXES
 from rococap.types import SPLITS, UserError
 
 
-class Table(OwnData):
+class Table(ColumnData):
     """The images that a table names, which lie beside it or anywhere below its folder, zipped or not.
 
     `root` is the table, or a folder with one table, or with one for each split: `train.csv`, `val.csv`, `test.csv`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def read_cells(path: Path) -> tuple[list[str], Table]:
         UserError: the file is no UTF-8 text.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        open_text = gzip.open if path.suffix == ".gz" else open
+        with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
             first = file.readline()
             separator = next((each for each in "\t,;" if each in first), ",")
             file.seek(0)
