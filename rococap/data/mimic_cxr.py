@@ -27,8 +27,8 @@ MIMIC-CXR-JPG is not there: {root} has no {name}, packed (.gz) or not.
 class MimicCxr(OwnData):
     """Images in the official split, each with sections of its study's report; those of one patient are one group.
 
-    `root` holds `files/` and the two tables of MIMIC-CXR-JPG, packed or not, and MIMIC-CXR's reports beside them, packed
-    (`mimic-cxr-reports.zip`) or unpacked into the same `files/`.
+    `root` holds `files/` and the two tables of MIMIC-CXR-JPG, packed or not, and MIMIC-CXR's reports beside them,
+    packed (`mimic-cxr-reports.zip`) or unpacked into the same `files/`.
 
     Args:
         sections: of a report, which make its images' caption: findings, impression and others.
