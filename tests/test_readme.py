@@ -269,4 +269,4 @@ def test_the_map_of_the_house_is_the_house():
     rooms = {path.name for path in (ROOT / "rococap").iterdir() if path.name[0] not in "_." and path.name != "assets"}
     assert set(named) == rooms and len(named) == len(rooms)
     answers = [answer.strip("`") for _, answer in questions[1:]]
-    assert len(answers) == 12 and [path for path in answers if not (ROOT / path).is_file()] == []
+    assert len(answers) == 13 and [path for path in answers if not (ROOT / path).is_file()] == []

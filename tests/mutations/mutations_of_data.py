@@ -122,8 +122,8 @@ DATA = [
     M(
         "a share in another order",
         SUBSET,
-        "for index in sorted(ranks[:count])",
-        "for index in ranks[:count]",
+        "        count += 1\n    return [examples[index] for index in sorted(ranks[:count])]",
+        "        count += 1\n    return [examples[index] for index in ranks[:count]]",
         "data/test_subset.py",
     ),
     M("a share that ignores its seed", SUBSET, 'f"{seed}:{name}"', "name", "data/test_subset.py"),
