@@ -157,14 +157,13 @@ def value_text(value: Any) -> str:
 
 
 def _read(folder: RunFolder, label: str) -> Run:
-    file = folder.path / "environment.json"
     return Run(
         label,
         folder,
         {name: _own_name(name, value) for name, value in settings_without(folder.config, BESIDE).items()},
         folder.status,
         folder.state,
-        json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {},
+        folder.environment,
     )
 
 

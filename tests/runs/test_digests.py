@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
+import torch
 
 from rococap.compare.gather import gather
 from rococap.compare.runs import find_runs
@@ -113,3 +115,25 @@ def test_between_a_digest_and_its_file_nothing_is_taken_for_damaged(copy, monkey
     assert copy.metrics() == rows
     (copy.path / "metrics.csv").write_text("new\n")
     assert copy.metrics() == []
+
+
+class Bomb:
+    """What runs a command where a pickle is read in full."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __reduce__(self):
+        return Path.touch, (self.place,)
+
+
+def test_a_checkpoint_that_holds_more_than_values_is_refused_and_nothing_of_it_runs(tmp_path):
+    file, place = tmp_path / "last.ckpt", tmp_path / "ran"
+    torch.save({"state_dict": {}, "global_step": Bomb(place)}, file)
+    with pytest.raises(UserError) as error:
+        load(file)
+    assert "holds more than tensors and plain values" in str(error.value) and not place.exists()
+    assert len(str(error.value).splitlines()) == 2
+    file.write_bytes(b"no archive")
+    with pytest.raises(UserError, match="it is cut off or was changed"):
+        load(file)
