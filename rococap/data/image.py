@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import threading
 import warnings
@@ -14,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from rococap.data.pictures.decode import decode, show
 from rococap.types import LazyImage, UserError
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -51,7 +50,7 @@ class StoredImage(ABC):
 
     def open(self) -> Image.Image:
         # Not by name: Pillow maps an uncompressed TIFF into memory then, and turns it wrongly.
-        return Image.open(io.BytesIO(self.content()))
+        return decode(self.content())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class BytesImage:
         return self.name
 
     def open(self) -> Image.Image:
-        return Image.open(io.BytesIO(self.content))
+        return decode(self.content)
 
 
 def _require_size(image: StoredImage, size: int) -> None:
@@ -164,29 +163,5 @@ def _reason(error: Exception) -> str:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """The first frame in RGB, upright as its EXIF data says: alpha on black, deeper images scaled to 8 bits."""
-    image.seek(0)
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I") or upright.mode == "F":
-        upright = Image.fromarray(_eight_bits(np.asarray(upright)))
-    if upright.has_transparency_data:
-        layered = upright.convert("RGBA")
-        black = Image.new("RGBA", layered.size, (0, 0, 0, 255))
-        return Image.alpha_composite(black, layered).convert("RGB")
-    return upright.convert("RGB")
-
-
-def _eight_bits(values: np.ndarray) -> np.ndarray:
-    """uint8 [height, width] of 16-bit, 32-bit or float values.
-
-    Whole numbers are scaled by the fewest bits that hold the largest one: a 12-bit radiograph in a 16-bit file
-    becomes neither black nor stretched by its own extremes. Floats have no such range: least to greatest value.
-    """
-    scaled = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    if values.dtype.kind == "f":
-        scaled -= scaled.min()
-        top = float(scaled.max())
-    else:
-        scaled -= min(0.0, float(scaled.min()))
-        top = float(2 ** max(8, int(scaled.max()).bit_length()) - 1)
-    return np.rint(scaled * (255 / top if top else 0.0)).astype(np.uint8)
+    """See `show`."""
+    return show(image).pixels

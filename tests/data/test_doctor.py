@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pytest
 from dirty import Copy, dirty, packed
+from making import png
 from PIL import Image
 from standin import Words
 
@@ -17,8 +18,9 @@ from rococap.data.doctor.editions import MIRROR, PUBLISHED, ZENODO, edition
 from rococap.data.doctor.examination import examine
 from rococap.data.doctor.leaks import leaked, without_leaks
 from rococap.data.doctor.look import look
-from rococap.data.image import BytesImage, to_rgb
+from rococap.data.image import BytesImage
 from rococap.data.phantom.source import Phantom
+from rococap.data.pictures.decode import show
 from rococap.data.rocov2 import RocoV2
 from rococap.data.subset import subset
 from rococap.types import SPLITS, Example, UserError
@@ -102,7 +104,7 @@ def test_what_was_found_once_is_kept(source, monkeypatch, cache, caplog):
     assert without_leaks(examples, source, key) == left
     assert "searched anew" in caplog.text
     seen = []
-    monkeypatch.setattr(looking, "to_rgb", lambda image: seen.append(image) or to_rgb(image))
+    monkeypatch.setattr(looking, "show", lambda image: seen.append(image) or show(image))
     assert len(examine(source, None).copies) == 7
     assert len(seen) <= 1  # the truncated one is tried again
 
@@ -122,6 +124,16 @@ def test_a_look_tells_how_an_image_is_stored():
         (70, 50, b"RGB", b"BMP", False),
     ]
     assert rows["digest"][0] == rows["digest"][2] != rows["digest"][1]  # of pixels, however they are stored
+
+
+def test_images_that_were_windowed_are_named(tmp_path):
+    ct = np.random.default_rng(0).integers(31744, 35840, (70, 80))
+    copy = Copy(count=2)
+    copy.add("train", "offset", png(ct))
+    copy.add("train", "whole", png(ct * 2 - 63488))
+    found = examine(RocoV2(str(copy.write(tmp_path / "copy"))), tokens=None)
+    [(what, names)] = found.splits["train"].odd.items()
+    assert names == ["offset"] and "shown between two percentiles" in what
 
 
 def test_a_changed_cache_is_looked_at_anew(cache, caplog):

@@ -4,7 +4,8 @@ from mutations_of_checkpoints import CHECKPOINTS
 from mutations_of_data import DATA
 from mutations_of_folders import FOLDERS
 from mutations_of_models import MODELS
+from mutations_of_pictures import PICTURES
 from mutations_of_runs import RUNS
 from mutations_of_scores import SCORES
 
-MUTATIONS = [*MODELS, *CHECKPOINTS, *DATA, *SCORES, *RUNS, *FOLDERS]
+MUTATIONS = [*MODELS, *CHECKPOINTS, *DATA, *PICTURES, *SCORES, *RUNS, *FOLDERS]

@@ -197,15 +197,6 @@ DATA = [
         "names[short] = image",
         "data/test_table.py",
     ),
-    M("deep images cut to 8 bits", IMAGE, "255 / top if top else 0.0", "1.0", "data/test_image.py"),
-    M(
-        "images not turned upright",
-        IMAGE,
-        "upright = ImageOps.exif_transpose(image)",
-        "upright = image",
-        "data/test_image.py",
-    ),
-    M("transparent on white", IMAGE, "(0, 0, 0, 255)", "(255, 255, 255, 255)", "data/test_image.py"),
     M("bombs are opened", IMAGE, "> MAX_PIXELS:\n", "> 10 * MAX_PIXELS:\n", "data/test_damage.py"),
     M(
         "ids padded by zeros are one",

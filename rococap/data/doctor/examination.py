@@ -115,6 +115,7 @@ def _odd(looks: Looks) -> dict[str, list[str]]:
         "blank": spread < BLANK,
         f"smaller than {TINY} pixels": shorter < TINY,
         f"more than {LONG:.0f} times as long as wide": longer > LONG * shorter,
+        "shown between two percentiles of their values, for want of grey levels": rows["windowed"],
     }
     return {what: [looks.ids[image] for image in np.flatnonzero(where)] for what, where in found.items()}
 

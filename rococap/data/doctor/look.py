@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL.Image import Resampling
 
-from rococap.data.image import opened, to_rgb
+from rococap.data.image import opened
 from rococap.data.kept import keys
 from rococap.data.kept.chunks import intact, read_rows
 from rococap.data.kept.folders import cache_folder, require_space, writing
 from rococap.data.kept.rows import build_rows
+from rococap.data.pictures.decode import show
 from rococap.types import Example, LazyImage, Split
 
 SIDE = 64  # pixels of a thumbnail
@@ -26,6 +27,7 @@ LOOK = np.dtype(
         ("mode", "S8"),  # Pillow's, as stored
         ("format", "S8"),
         ("coloured", "?"),
+        ("windowed", "?"),  # see `Shown`
         ("thumbnail", "u1", (SIDE, SIDE)),  # grey, squeezed to a square
     ]
 )
@@ -75,7 +77,8 @@ def look(examples: Sequence[Example], dataset: str, split: Split) -> Looks:
 def _look(image: LazyImage) -> np.ndarray:
     """uint8 [LOOK.itemsize]; raises UnreadableImage."""
     with opened(image) as stored:
-        mode, kind, pixels = stored.mode, stored.format or "", to_rgb(stored)
+        mode, kind, shown = stored.mode, stored.format or "", show(stored)
+    pixels = shown.pixels
     small = pixels.resize((SIDE, SIDE), Resampling.BOX)
     channels = np.asarray(small, dtype=np.int16)
     digest = hashlib.blake2b(f"{pixels.size}".encode() + pixels.tobytes(), digest_size=8).digest()
@@ -83,6 +86,7 @@ def _look(image: LazyImage) -> np.ndarray:
     row["digest"] = np.frombuffer(digest, "<u8")
     row["width"], row["height"] = pixels.size
     row["mode"], row["format"] = mode.encode(), kind.encode()
+    row["windowed"] = shown.windowed
     row["coloured"] = np.ptp(channels, axis=2).max() > _COLOUR
     row["thumbnail"] = np.asarray(small.convert("L"))
     return row.view(np.uint8)

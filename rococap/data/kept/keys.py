@@ -17,7 +17,7 @@ from PIL import Image
 from rococap.types import Processor
 
 # Raised where the program makes something else of the same fields; what was kept before is then left aside.
-FORMATS = {"Images": 1, "Features": 2, "Looks": 1, "Copies": 1, "Captions": 3, "Scores": 1, "Parts": 1, "Checksums": 1}
+FORMATS = {"Images": 2, "Features": 2, "Looks": 2, "Copies": 1, "Captions": 3, "Scores": 1, "Parts": 1, "Checksums": 1}
 _SHOWN = 16  # hex digits that name a folder
 
 
