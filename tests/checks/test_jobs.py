@@ -27,9 +27,9 @@ LINES = [
     ["decoding={max_new_tokens:3}"],  # a dictionary is merged
     ["optimizer={lr:1e-3,weight_decay:0.2}"],
     # what is added, and what is taken away
-    ["+trainer.limit_train_batches=4"],
+    ["+trainer.limit_val_batches=4"],
     ["++trainer.max_epochs=2", "++trainer.limit_val_batches=0.5"],
-    ["+trainer.limit_train_batches=4", "trainer.limit_train_batches=2"],
+    ["+trainer.limit_val_batches=4", "trainer.limit_val_batches=2"],
     ["+optimizer.eps=1e-7", "~optimizer.weight_decay"],
     ["~scheduler.warmup", "+scheduler.warmup=0.1"],
     ["~experiment"],
@@ -52,7 +52,7 @@ LINES = [
     ["lora.alpha=${lora.rank}", "lora.rank=4"],
     ["lora.rank=4", "lora.alpha=${lora.rank}"],
     ["data.source.seed=${seed}", "seed=5", "data=phantom"],
-    ["+trainer.limit_train_batches=${trainer.max_epochs}"],
+    ["+trainer.limit_val_batches=${trainer.max_epochs}"],
     ["optimizer.lr=${oc.env:HOME_OF_NOBODY,0.25}"],
     # words of sweeps and of Hydra
     ["sweep=search"],

@@ -30,8 +30,8 @@ def name(*words, swept=()):
 
 
 def test_a_jobs_folder_is_named_by_what_is_swept():
-    words = ["name=x", "seed=1", "data.root=/a/b", "+trainer.limit_train_batches=2"]
-    assert name(*words, swept={"seed", "+trainer.limit_train_batches"}) == "seed=1,trainer.limit_train_batches=2"
+    words = ["name=x", "seed=1", "data.root=/a/b", "+trainer.limit_val_batches=2"]
+    assert name(*words, swept={"seed", "+trainer.limit_val_batches"}) == "seed=1,trainer.limit_val_batches=2"
     assert name(*reversed(words), swept={"seed"}) == "seed=1"
     assert name("name=x", "on_change=keep", "seed=1", "lora.rank=4") == "lora.rank=4,seed=1"
     assert name("name=x") == "job"
@@ -45,8 +45,8 @@ def test_names_that_no_folder_can_have_are_made_safe_and_stay_apart():
 
 
 def test_the_same_command_again_runs_what_is_missing(place):
-    axes = ["-m", "name=grid", "lora.rank=8,4", "+trainer.limit_train_batches=1,2"]
-    jobs = [f"lora.rank={rank},trainer.limit_train_batches={n}" for rank in (8, 4) for n in (1, 2)]
+    axes = ["-m", "name=grid", "lora.rank=8,4", "+trainer.limit_val_batches=1,2"]
+    jobs = [f"lora.rank={rank},trainer.limit_val_batches={n}" for rank in (8, 4) for n in (1, 2)]
     done = sweep(place, *axes)
     assert done.returncode == 0 and worked_on(done) == jobs, done.stderr
     grid = place / "multirun" / "grid"
@@ -58,7 +58,7 @@ def test_the_same_command_again_runs_what_is_missing(place):
     assert row(again, jobs[0]) == ["finished", "0.0108", "0", "min", "0", "s"]
     assert snapshot(grid) == before
 
-    larger = sweep(place, "-m", "name=grid", "lora.rank=4,8,16", "+trainer.limit_train_batches=2", "seed=0,1")
+    larger = sweep(place, "-m", "name=grid", "lora.rank=4,8,16", "+trainer.limit_val_batches=2", "seed=0,1")
     assert larger.returncode == 0
     assert worked_on(larger) == [f"lora.rank={job}" for job in ("4,seed=1", "8,seed=1", "16,seed=0", "16,seed=1")]
     assert before.items() <= snapshot(grid).items()
