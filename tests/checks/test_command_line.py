@@ -51,7 +51,7 @@ def test_what_all_datasets_share_is_no_dataset():
     [
         ([], "lora.rank", [16]),
         (["data.fraction=0.2", "trainer.max_epochs=7"], "data.fraction", [0.2]),
-        (["metrics=[]", "logger=[]", "callbacks=[]"], "metrics", [None]),
+        (["metrics=[]", "logger=[]", "callbacks=[]"], "metrics", [{}]),
         (["name=2024", "data.root='a b'"], "data.root", ["a b"]),
         (["lora=none", "~scheduler.warmup", "+scheduler.warmup=0.2"], "scheduler.warmup", [0.2]),
         (["+trainer.limit_val_batches=4", "++trainer.max_epochs=2"], "trainer.max_epochs", [2]),
