@@ -148,7 +148,15 @@ def load_image_settings(path: str) -> ImageSettings:
 def load_image_content(path: str) -> dict[str, Any]:
     """The content of the checkpoint's preprocessor_config.json, or of its processor_config.json, with defaults."""
     with answers(path):
-        return with_defaults(ImageProcessingMixin.get_image_processor_dict(path)[0])
+        try:
+            return with_defaults(ImageProcessingMixin.get_image_processor_dict(path)[0])
+        except OSError as error:
+            if Path(path).is_dir() and not (Path(path) / "preprocessor_config.json").is_file():
+                raise UserError(
+                    f"{path}: no preprocessor_config.json says how large images are to be and how they are scaled.\n"
+                    "Copy it from where the model was published."
+                ) from error
+            raise
 
 
 def load_config(path: str, types: Sequence[str] = (), setting: str = "model.path") -> PretrainedConfig:

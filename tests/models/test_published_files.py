@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 
+import httpx
 import hydra
 import image_text
 import pytest
@@ -12,6 +13,7 @@ import torch
 from blip_checkpoints import blip_directory
 from commands import CONF
 from families import FAMILIES
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 from llava_med_checkpoints import llava_med_directory
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -86,6 +88,14 @@ def test_settings_within_a_processors_file_and_of_a_fast_class_are_the_same(tmp_
         for name in ("size", "resample", "scale", "mean", "std", "geometry"):
             assert getattr(settings, name) == getattr(expected, name)
         assert blip.published(path).processor.image_size == (32, 32)
+
+
+def test_a_model_that_does_not_say_how_it_sees_images_is_refused(tmp_path):
+    path = str(blip_directory(tmp_path))
+    (tmp_path / "preprocessor_config.json").unlink()
+    write(tmp_path, {"processor_class": "BlipProcessor"}, "processor_config.json")
+    with pytest.raises(UserError, match=r"no preprocessor_config.json .*\nCopy it"):
+        blip.published(path)
 
 
 @pytest.fixture
@@ -190,6 +200,23 @@ def test_a_tokenizer_of_sentencepiece_alone_is_read(tmp_path):
     shutil.copytree(tmp_path, tmp_path / "saved", ignore=shutil.ignore_patterns("saved"))
     captioner.save_settings(tmp_path / "saved")
     assert load_tokenizer(str(tmp_path / "saved"))("a ring")["input_ids"] == [1, *own.encode("a ring")]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (GatedRepoError, "is gated on the Hugging Face hub: .*\n.*hf auth login"),
+        (RepositoryNotFoundError, "the Hugging Face hub did not give it: .*\nCheck the name"),
+    ],
+)
+@pytest.mark.parametrize("open", [vlm, blip.published])
+def test_what_the_hub_does_not_give_has_an_answer(monkeypatch, error, said, open):
+    def refuse(*_, **__):
+        raise error("403", response=httpx.Response(403, request=httpx.Request("GET", "https://huggingface.co")))
+
+    monkeypatch.setattr("transformers.utils.hub.hf_hub_download", refuse)
+    with pytest.raises(UserError, match=rf"google/medgemma-4b-it .*{said}"):
+        open("google/medgemma-4b-it")
 
 
 def test_targets_that_are_not_there_are_refused_before_weights_are_read(tmp_path):
