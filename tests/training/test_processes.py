@@ -1,5 +1,8 @@
 """Several processes that train together take the step that one takes with all of their images."""
 
+import itertools
+from types import SimpleNamespace
+
 import pytest
 import torch
 from test_module import adapted, cache, fit, flat, step  # noqa: F401
@@ -23,15 +26,16 @@ def test_a_process_that_has_no_image_of_a_batch_adds_nothing():
     assert float((flat(three) - flat(one)).norm() / flat(one).norm()) < 1e-5
 
 
-def test_each_seed_epoch_and_process_draws_its_own_dropout(monkeypatch):
-    def drawn(seed, epoch, rank):
+def test_each_seed_epoch_batch_and_process_draws_its_own_dropout(monkeypatch):
+    def drawn(seed, epoch, batch, rank):
         module = CaptionModule(torch.nn.Identity(), None, None, None, {}, seed=seed)
+        module._trainer = SimpleNamespace(optimizers=[], precision_plugin=None)
         for name, value in (("current_epoch", epoch), ("global_rank", rank)):
             monkeypatch.setattr(CaptionModule, name, value)
-        module.on_train_epoch_start()
+        module.on_train_batch_start(None, batch)
         return float(torch.rand(()))
 
-    places = [(seed, epoch, rank) for seed in (0, 1) for epoch in (0, 1, 2) for rank in (0, 1)]
+    places = list(itertools.product((0, 1), (0, 1, 2), (0, 1, 2), (0, 1)))
     first = [drawn(*place) for place in places]
     assert len(set(first)) == len(places)
     assert [drawn(*place) for place in places] == first
