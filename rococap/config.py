@@ -30,6 +30,7 @@ class ColumnsConfig:
 class DataConfig:
     source: dict[str, Any] = MISSING  # the dataset: a `_target_` that gives a Source
     root: str | None = MISSING  # where the dataset lies
+    path: str | None = MISSING  # on the hub; null: datasets that have none
     columns: ColumnsConfig | None = MISSING  # of a table of one's own, what holds what; null: datasets that have none
     fraction: float = MISSING  # of the training split, 0 < fraction <= 1
     subset_seed: int = MISSING  # which nested subsets

@@ -41,6 +41,7 @@ COMPOSED = [
     "python train.py sweep=lora_rank",
     "python train.py sweep=search name=search",
     "python train.py data=rocov2_hub",
+    "python train.py data=hub data.path=OWNER/DATASET name=from_hub",
     "python scripts/prepare.py data=rocov2 data.root=DIR",
     "python train.py -m lora=zero_shot model=vit_gpt2,tiny data.root=DIR",
     "python train.py data.root=DIR model=blip name=blip",

@@ -167,19 +167,18 @@ def lines_of(
             nameless.append(f"row {number}")
             continue
         name = cells["image"][0]
-        concepts = [part.strip() for text in cells.get("concepts", []) for part in text.split(";") if part.strip()]
-        lines.append(
-            Line(
-                id_of(name, table.parent),
-                find(name),
-                tuple(cells["caption"]),
-                "".join(cells.get("split", [])[:1]),
-                "".join(cells.get("group", [])[:1]),
-                tuple(map(Concept, concepts)),
-                ", ".join(cells.get("licence", [])),
-            )
-        )
+        lines.append(line_of(id_of(name, table.parent), find(name), cells))
     return lines, [*records.bad_lines, *nameless]
+
+
+def line_of(name: str, image: StoredImage | None, cells: Mapping[str, Sequence[str]]) -> Line:
+    """A line from the texts of its cells, by what they hold."""
+    first = {what: "".join(cells.get(what, [])[:1]) for what in ("split", "group")}
+    concepts = [part.strip() for text in cells.get("concepts", []) for part in text.split(";") if part.strip()]
+    attribution = ", ".join(cells.get("licence", []))
+    return Line(
+        name, image, tuple(cells["caption"]), **first, concepts=tuple(map(Concept, concepts)), attribution=attribution
+    )
 
 
 def id_of(name: str, folder: Path) -> str:

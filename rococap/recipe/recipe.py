@@ -93,7 +93,7 @@ class Recipe:
             UserError: a part that it names is not there (any more), or cannot be built.
         """
         settings = plain(cfg)
-        apart = {"source", "root", "columns", "batch_size", "global_batch_size"}
+        apart = {"source", "root", "path", "columns", "batch_size", "global_batch_size"}
         data = {key: value for key, value in settings["data"].items() if key not in apart}
         return Recipe(
             name=str(cfg.name),

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from rococap.types import UserError
 
 # Settings that say where things lie, and nothing of what they are. A dataset's fingerprint says that.
-PLACE = ("data.root", "data.source.root")
+PLACE = ("data.root", "data.path", "data.source.root")
 
 
 def add_root(parser: ArgumentParser) -> None:
@@ -29,6 +29,6 @@ def with_root(recipe: DictConfig, root: Path | None) -> DictConfig:
     if OmegaConf.select(recipe, PLACE[-1], default=PLACE) is PLACE:
         raise UserError(f"--root {root}: this run's data lies in no folder ({recipe.data.source._target_}).")
     moved = recipe.copy()
-    for place in PLACE:
+    for place in ("data.root", "data.source.root"):
         OmegaConf.update(moved, place, str(root))
     return moved
