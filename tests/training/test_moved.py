@@ -15,7 +15,7 @@ from rococap.runs.folder import RunFolder
 from rococap.types import SPLITS
 
 WORDS = [ROOT / "train.py", "data=rocov2", "model=tiny", "data.fraction=0.5", "data.batch_size=4", "metrics=[]"]
-WORDS += ["logger=[csv]", "baselines=false", "trainer.max_epochs=3", "decoding.max_new_tokens=6", "features=fp32"]
+WORDS += ["logger=[csv]", "baselines=false", "trainer.max_epochs=4", "decoding.max_new_tokens=6", "features=fp32"]
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +24,16 @@ def old(tmp_path_factory):
     here = tmp_path_factory.mktemp("old")
     shutil.copytree(zenodo(), here / "data")
     words = [*WORDS, f"data.root={here / 'data'}"]
-    done = command(*words, "name=whole", cwd=here, cache=here / "cache")
-    assert done.returncode == 0, done.stderr
+    whole = start(*words, "name=whole", cwd=here, cache=here / "cache")
     process, folder = start(*words, "name=killed", cwd=here, cache=here / "cache"), RunFolder(here / "multirun/killed")
-    deadline = time.monotonic() + 100
+    deadline = time.monotonic() + 250
     while folder.state.get("epochs_done", 0) < 1 and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert folder.status == "killed"
+    _, errors = whole.communicate(timeout=300)
+    assert whole.returncode == 0, errors
     return here
 
 
@@ -80,8 +81,8 @@ def test_it_goes_on_to_the_end_of_the_undisturbed_run(new):
     assert killed.config.data.root == killed.config.data.source.root == "radiographs"
     assert killed.environment["data"] == whole.environment["data"]
     rows = [[(row["epoch"], row["train/loss"], row["val/loss"]) for row in run.metrics()] for run in (killed, whole)]
-    assert rows[0] == rows[1] and len(rows[0]) == 3
-    states = [captioner_state(torch.load(run.checkpoint(2), weights_only=True)) for run in (killed, whole)]
+    assert rows[0] == rows[1] and len(rows[0]) == 4
+    states = [captioner_state(torch.load(run.checkpoint(3), weights_only=True)) for run in (killed, whole)]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     predictions = [(run.path / "predictions" / "test.jsonl").read_bytes() for run in (killed, whole)]
     assert predictions[0] == predictions[1]
