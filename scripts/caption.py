@@ -27,21 +27,27 @@ def main() -> None:
     source.add_argument("--run", type=Path, metavar="DIR", help="a run's folder, such as multirun/NAME")
     source.add_argument("--model", metavar="NAME", help="one of conf/model")
     parser.add_argument("words", nargs="+", metavar="IMAGE", help="image files; with --model also settings of train.py")
+    parser.add_argument("--frame", default="first", help="of a DICOM file with several: first, or middle")
+    parser.add_argument(
+        "--burned-in", action="store_true", help="read DICOM files too that say that names are drawn into their pixels"
+    )
     add_trust(parser)
     arguments = parser.parse_intermixed_args()
     settings = [word for word in arguments.words if arguments.model and SETTING.fullmatch(word)]
     images = [Path(word) for word in arguments.words if word not in settings]
     if not images:
         parser.error("no image file was given")
+    from rococap.data.pictures.dicom import View
 
+    view = View(arguments.frame, arguments.burned_in)
     if arguments.run:
         from rococap.evaluation.evaluate import caption_images
 
-        captions = caption_images(arguments.run, images, trusted=arguments.trust)
+        captions = caption_images(arguments.run, images, view, trusted=arguments.trust)
     else:
         from rococap.evaluation.untrained import caption_untrained
 
-        captions = caption_untrained(CONF, [f"model={arguments.model}", *settings], images)
+        captions = caption_untrained(CONF, [f"model={arguments.model}", *settings], images, view)
     unreadable = False
     for image, caption in captions:
         if isinstance(caption, str):

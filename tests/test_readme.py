@@ -64,6 +64,7 @@ INSTALLS = [
     "pip install -c constraints.txt -e .",
     'pip install -c constraints.txt -e ".[dev]"',
     'pip install -c constraints.txt -e ".[hub]"',
+    'pip install -c constraints.txt -e ".[dicom]"',
     'pip install -c constraints.txt -e ".[quantised]"',
     'pip install -c constraints.txt -e ".[schedulefree]"',
     'pip install -c constraints.txt -e ".[tensorboard]"',

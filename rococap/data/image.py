@@ -6,19 +6,22 @@ import os
 import threading
 import warnings
 import zipfile
+import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
 from rococap.data.pictures.decode import decode, show
+from rococap.data.pictures.dicom import PREAMBLE, USUAL, View, is_dicom
 from rococap.types import LazyImage, UserError
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".bmp", ".dcm", ".dicom", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 MAX_PIXELS = 150_000_000  # a larger image is taken for a decompression bomb
 MAX_BYTES = 1 << 30  # the same for an image file, packed or not
 
@@ -33,6 +36,7 @@ class StoredImage(ABC):
     """An image whose bytes lie in a file, or in a part of one."""
 
     __slots__ = ()
+    view: View
 
     @property
     @abstractmethod
@@ -50,7 +54,7 @@ class StoredImage(ABC):
 
     def open(self) -> Image.Image:
         # Not by name: Pillow maps an uncompressed TIFF into memory then, and turns it wrongly.
-        return decode(self.content())
+        return decode(self.content(), self.view)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class FileImage(StoredImage):
     """An image file on disk."""
 
     path: Path
+    view: View = USUAL
 
     def __str__(self) -> str:
         return str(self.path)
@@ -77,6 +82,7 @@ class ZipImage(StoredImage):
 
     archive: Path
     member: str
+    view: View = USUAL
 
     def __str__(self) -> str:
         return f"{self.archive}/{self.member}"
@@ -113,6 +119,30 @@ class BytesImage:
 
     def open(self) -> Image.Image:
         return decode(self.content)
+
+
+def is_picture_file(path: Path) -> bool:
+    """See `is_picture`."""
+    return is_picture(path.name, lambda: path.open("rb"))
+
+
+def is_picture(name: str, open_it: Callable[[], IO[bytes]]) -> bool:
+    """Whether a file is one by its name; or by how it begins, where that is DICOM's and its name says nothing.
+
+    Args:
+        name: without its folder.
+        open_it: is called where the name says nothing.
+    """
+    stem, _, suffix = name.rpartition(".")
+    if name.startswith(".") or f".{suffix.lower()}" in SUFFIXES:
+        return not name.startswith(".")
+    if (stem and not suffix.isdecimal()) or name == "DICOMDIR":  # devices number their files, or name them by UIDs
+        return False
+    try:
+        with open_it() as file:
+            return is_dicom(file.read(PREAMBLE + 4))
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error):  # locked away, packed oddly, or damaged
+        return False
 
 
 def _require_size(image: StoredImage, size: int) -> None:

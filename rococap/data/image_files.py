@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
-from rococap.data.image import SUFFIXES, FileImage, StoredImage, ZipImage
+from rococap.data.image import SUFFIXES, FileImage, StoredImage, ZipImage, is_picture, is_picture_file
 from rococap.data.layout import OUTSIDE
 from rococap.types import UserError
 
@@ -27,7 +27,7 @@ class ImageFiles:
         """
         name = name.replace("\\", "/")
         direct = self.folder / name
-        if direct.suffix.lower() in SUFFIXES and direct.is_file():
+        if direct.is_file() and is_picture_file(direct):
             return FileImage(direct)
         path = PurePosixPath(name)
         keys = (str(path), path.name, path.stem if path.suffix.lower() in SUFFIXES else path.name)
@@ -58,19 +58,22 @@ class ImageFiles:
             inside[:] = sorted(name for name in inside if not name.startswith((".", "__MACOSX")))
             for name in sorted(file for file in files if not file.startswith(".")):
                 path = Path(place, name)
-                if path.suffix.lower() in SUFFIXES:
-                    yield PurePosixPath(path.relative_to(self.folder)), FileImage(path)
-                elif path.suffix.lower() == ".zip":
+                if path.suffix.lower() == ".zip":
                     yield from _packed(path)
+                elif is_picture_file(path):
+                    yield PurePosixPath(path.relative_to(self.folder)), FileImage(path)
 
 
 def _packed(archive: Path) -> Iterator[tuple[PurePosixPath, StoredImage]]:
     try:
         with zipfile.ZipFile(archive) as opened:
-            names = opened.namelist()
+            names = [
+                member.filename
+                for member in opened.infolist()
+                if not member.is_dir() and is_picture(PurePosixPath(member.filename).name, partial(opened.open, member))
+            ]
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{archive} cannot be read ({error}).\nCopy it anew, or move it elsewhere.") from error
     for name in names:
-        path = PurePosixPath(name)
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and not OUTSIDE.search(name):
-            yield path, ZipImage(archive, name)
+        if not OUTSIDE.search(name):
+            yield PurePosixPath(name), ZipImage(archive, name)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rococap.data.image import SUFFIXES, FileImage, StoredImage, ZipImage
+from rococap.data.image import FileImage, StoredImage, ZipImage, is_picture, is_picture_file
 from rococap.data.tables import bare_id
 from rococap.types import Split, UserError
 
@@ -100,7 +100,7 @@ def _in_folder(folder: Path) -> Iterator[tuple[str, StoredImage]]:
             continue
         if entry.is_dir():
             yield from _in_folder(Path(entry.path))
-        elif _is_image(entry.name):
+        elif is_picture_file(Path(entry.path)):
             yield bare_id(entry.name), FileImage(Path(entry.path))
 
 
@@ -108,6 +108,11 @@ def _in_zip(archive: Path, outside: list[str]) -> Iterator[tuple[str, StoredImag
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
+            pictures = {
+                member.filename
+                for member in members
+                if is_picture(member.filename.rpartition("/")[2], partial(opened.open, member))
+            }
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(
             f"{archive} cannot be read ({error}; {archive.stat().st_size:,} bytes): is it truncated?\n"
@@ -117,9 +122,5 @@ def _in_zip(archive: Path, outside: list[str]) -> Iterator[tuple[str, StoredImag
         folder, _, name = member.filename.rpartition("/")
         if OUTSIDE.search(member.filename):
             outside.append(member.filename)
-        elif _is_image(name) and not folder.startswith("__MACOSX"):
+        elif member.filename in pictures and not folder.startswith("__MACOSX"):
             yield bare_id(name), ZipImage(archive, member.filename)
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES

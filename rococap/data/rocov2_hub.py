@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rococap.data.image import StoredImage, UnreadableImage
+from rococap.data.pictures.dicom import USUAL, View
 from rococap.data.splits import Loaded, SplitSource
 from rococap.data.tables import bare_id
 from rococap.types import Concept, Example, Split, UserError
@@ -27,6 +28,7 @@ class RowImage(StoredImage):
     number: int
     name: str
     holders: tuple[Path, ...]  # the files of all rows
+    view: View = USUAL
 
     def __str__(self) -> str:
         return self.name

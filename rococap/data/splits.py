@@ -6,10 +6,12 @@ import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rococap.data.image import StoredImage
 from rococap.data.kept.checksums import checksums
+from rococap.data.pictures.dicom import USUAL, View
 from rococap.types import SPLITS, Example, Source, Split, UserError
 
 log = logging.getLogger(__name__)
@@ -24,9 +26,15 @@ class Loaded:
 
 
 class SplitSource(ABC):
-    """A Source under a folder, `root`; null where the dataset has another place by itself."""
+    """A Source under a folder, `root`; null where the dataset has another place by itself.
 
-    def __init__(self, root: str | None) -> None:
+    Args:
+        dicom_frame: of DICOM files with several, the `first` or the `middle` one.
+        burned_in: read those DICOM files too that say that names or the like are drawn into their pixels.
+    """
+
+    def __init__(self, root: str | None, dicom_frame: str = "first", burned_in: bool = False) -> None:
+        self.view = View(dicom_frame, burned_in)
         self.root = Path(root).expanduser() if root else None
         self._loaded: dict[Split, Loaded] = {}
 
@@ -56,10 +64,17 @@ class SplitSource(ABC):
         if split not in SPLITS:
             raise UserError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
         if split not in self._loaded:
-            self._loaded[split] = self.load(split)
+            loaded = self.load(split)
+            self._loaded[split] = Loaded([self._viewed(example) for example in loaded.examples], loaded.problems)
             for problem, names in self._loaded[split].problems.items():
                 log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, ", ".join(names[:3]))
         return self._loaded[split]
+
+    def _viewed(self, example: Example) -> Example:
+        image = example.image
+        if self.view == USUAL or not isinstance(image, StoredImage):
+            return example
+        return replace(example, image=replace(image, view=self.view))  # type: ignore[type-var]  # all are dataclasses
 
 
 def fingerprint(splits: Mapping[Split, Sequence[Example]], place: str) -> str:
@@ -72,6 +87,8 @@ def fingerprint(splits: Mapping[Split, Sequence[Example]], place: str) -> str:
     examples = [(split, example) for split, all_of_it in splits.items() for example in all_of_it]
     digest = hashlib.sha256()
     for (split, e), checksum in zip(examples, checksums([e.image for _, e in examples], place), strict=True):
+        if (view := getattr(e.image, "view", USUAL)) != USUAL:
+            digest.update(repr(view).encode())
         concepts = [(concept.cui, concept.name, concept.manual) for concept in e.concepts]
         digest.update(repr((split, e.id, e.captions, concepts, e.attribution, e.group, checksum)).encode())
     return digest.hexdigest()

@@ -13,6 +13,7 @@ import torch
 
 from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.data.kept import keys
+from rococap.data.pictures.dicom import USUAL, View
 from rococap.evaluation.baselines import baseline_rows
 from rococap.evaluation.shared_captions import Parts, shared_captions
 from rococap.evaluation.split_scores import score_predictions
@@ -79,7 +80,7 @@ def _warn_of_other_data(folder: RunFolder, data: CaptionData) -> None:
 
 
 def caption_images(
-    run: Path, images: Sequence[Path], *, trusted: bool = False
+    run: Path, images: Sequence[Path], view: View = USUAL, *, trusted: bool = False
 ) -> Iterator[tuple[Path, str | UnreadableImage]]:
     """Each image file with its caption by the run's best checkpoint, or with what is wrong with it.
 
@@ -88,17 +89,17 @@ def caption_images(
     """
     folder = RunFolder(run, trusted)
     recipe = Recipe.of_run(folder)
-    return caption_files(best_captioner(folder, recipe), recipe, images)
+    return caption_files(best_captioner(folder, recipe), recipe, images, view)
 
 
 def caption_files(
-    captioner: Captioner, recipe: Recipe, images: Sequence[Path]
+    captioner: Captioner, recipe: Recipe, images: Sequence[Path], view: View = USUAL
 ) -> Iterator[tuple[Path, str | UnreadableImage]]:
     """Each image file with its caption by a captioner, on the recipe's device, or with what is wrong with it."""
     encode, caption = encoding(captioner, recipe), captioning(captioner, recipe)
     for image in images:
         try:
-            pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image))))
+            pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image, view))))
         except UnreadableImage as error:
             yield image, error
         else:

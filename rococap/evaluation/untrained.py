@@ -10,13 +10,14 @@ from hydra import compose, initialize_config_dir
 from rococap.checks.command_line import check_command_line
 from rococap.config import register
 from rococap.data.image import UnreadableImage
+from rococap.data.pictures.dicom import USUAL, View
 from rococap.evaluation.evaluate import caption_files
 from rococap.recipe.parts import untrained_captioner
 from rococap.recipe.recipe import Recipe
 
 
 def caption_untrained(
-    conf: Path, overrides: Sequence[str], images: Sequence[Path]
+    conf: Path, overrides: Sequence[str], images: Sequence[Path], view: View = USUAL
 ) -> Iterator[tuple[Path, str | UnreadableImage]]:
     """Each image file with its caption, or with what is wrong with it.
 
@@ -32,4 +33,4 @@ def caption_untrained(
     register()
     with initialize_config_dir(str(conf), version_base="1.3"):
         recipe = Recipe.of(compose("train", words))
-    return caption_files(untrained_captioner(recipe), recipe, images)
+    return caption_files(untrained_captioner(recipe), recipe, images, view)

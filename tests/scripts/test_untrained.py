@@ -1,9 +1,13 @@
 """Published models as they are: captioned with and scored, without training; the one that comes with rococap stands for
 all."""
 
+import numpy as np
 import pytest
 from commands import ROOT, SMALL
+from made_dicom import SECRET, dataset, written
+from PIL import Image
 
+from rococap.data.image import read
 from rococap.data.phantom.source import Phantom
 from rococap.runs.folder import RunFolder
 from rococap.runs.results import FILE, read_results
@@ -54,6 +58,21 @@ def test_images_are_captioned_and_what_cannot_be_read_is_named(place, run):
     lines = [line.split("\t") for line in done.stdout.splitlines()]
     assert [name for name, _ in lines] == ["0.png", "1.png"] and all(caption for _, caption in lines)
     assert done.returncode == 1 and "none.png" in done.stderr
+
+
+def test_dicom_files_are_captioned_and_their_tags_are_not(place, run):
+    drawn = np.asarray(read(Phantom(train=1, valid=1, test=1, seed=0).examples("test")[0].image))
+    Image.fromarray(drawn).save(place / "drawn.png")
+    frames = np.stack([drawn // 9, drawn])
+    (place / "IM1").write_bytes(written(dataset(frames, colours=3, frames=2)))
+    (place / "named.dcm").write_bytes(written(dataset(drawn, colours=3, BurnedInAnnotation="YES")))
+    (place / "half.dcm").write_bytes(written(dataset(drawn, colours=3))[:-999])
+    files = ["drawn.png", "IM1", "named.dcm", "half.dcm"]
+    done = run(CAPTION, "--model", "tiny", "decoding.max_new_tokens=12", *files, "--burned-in", "--frame", "middle")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [name for name, _ in lines] == files[:3] and len({caption for _, caption in lines}) == 1
+    assert done.returncode == 1 and "error: half.dcm: cannot be decoded (a DICOM file that is damaged" in done.stderr
+    assert SECRET not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def build_rows(folder: Path, examples: Sequence[Example], make: Make, title: str
         id -> why, of the images that cannot be read.
 
     Raises:
-        UserError: the disk is full or cannot be written.
+        UserError: the disk is full or cannot be written, or a package that reads the images is missing.
     """
     workers = cores() if len(examples) > CHUNK else 0
     size = max(16, min(CHUNK, len(examples) // (4 * max(1, workers))))
@@ -75,7 +75,7 @@ def build_rows(folder: Path, examples: Sequence[Example], make: Make, title: str
 class _Built:
     count: int
     unreadable: dict[str, str]
-    error: str  # why nothing could be written; empty if all went well
+    error: str  # why nothing was written; empty if all went well
 
 
 def _part(folder: Path, make: Make, examples: Sequence[Example]) -> _Built:
@@ -86,9 +86,11 @@ def _part(folder: Path, make: Make, examples: Sequence[Example]) -> _Built:
             ids.append(example.id)
         except UnreadableImage as error:
             unreadable[example.id] = str(error)
+        except UserError as error:  # returned, since a DataLoader would wrap it in a traceback
+            return _Built(0, {}, str(error))
     try:
         if ids:
             write_chunk(folder, ids, arrays)
-    except UserError as error:  # returned, since a DataLoader would wrap it in a traceback
+    except UserError as error:
         return _Built(0, {}, str(error))
     return _Built(len(examples), unreadable, "")

@@ -27,9 +27,10 @@ class Png(PngImageFile):
         self._essential = _essential(content)
         self._depth, self._colour = content[24], content[25]
         super().__init__(io.BytesIO(self._essential))
-        if self._colour == 0 and self._depth in (2, 4) and "transparency" in self.info:
-            # Pillow widens the pixels to 8 bits, but not the value that is transparent.
-            self.info["transparency"] *= 255 // (2**self._depth - 1)
+        if self._colour == 0 and self._depth < 8 and "transparency" in self.info:
+            # Pillow widens the pixels to 8 bits, but not in all versions the value that is transparent.
+            value = next(chunk[8:10] for kind, chunk in _chunks(self._essential) if kind == b"tRNS")
+            self.info["transparency"] = int.from_bytes(value, "big") * 255 // (2**self._depth - 1)
 
     def deep(self) -> Deep | None:
         """All bits of a picture of 16 bits a channel; None of others."""

@@ -58,8 +58,12 @@ class Tiff(TiffImageFile):
         packed = self._compression != "raw"
         order: Literal["=", "<", ">"] = "=" if packed or bits[0] == 12 else "<" if tags._endian == "<" else ">"
         self._dtype = np.dtype(kind).newbyteorder(order) if grey else None
-        if photometric == _YCBCR and not packed and tuple(tags.get(plugin.YCBCRSUBSAMPLING, (2, 2))) != (1, 1):
-            raise ValueError("an uncompressed TIFF with colours in a coarser grid than brightness is not read")
+        if photometric == _YCBCR and samples == 3 and not packed:
+            apart = self._planar_configuration == _APART
+            if apart or tuple(tags.get(plugin.YCBCRSUBSAMPLING, (2, 2))) != (1, 1):
+                raise ValueError("an uncompressed TIFF with colours in a coarser grid than brightness is not read")
+            self._mode = "YCbCr"  # which older versions of Pillow take for RGB
+            self._unpack(lambda raw: "YCbCr")
         if photometric == _PALETTE and max(colours := tags[plugin.COLORMAP]) < 256:
             self.palette = raw_palette("RGB;L", bytes(colours))  # written in 8 bits, not 16
         if self._colours and self._planar_configuration == _APART:
@@ -67,6 +71,8 @@ class Tiff(TiffImageFile):
                 raise ValueError("a TIFF with 16-bit channels one after another is read if uncompressed and RGB")
             end = "L" if tags._endian == "<" else "B"
             self._unpack(lambda raw: f"{raw};16{end}")
+        elif self._colours:
+            self._unpack(lambda raw: raw.replace(";16N", ";16L" if sys.byteorder == "little" else ";16B"))
 
     def _unpack(self, raw: Callable[[str], str]) -> None:
         """Change how the values of each tile are taken from their bytes, by Pillow's name for it."""
@@ -94,7 +100,7 @@ class Tiff(TiffImageFile):
     def _low_bytes(self) -> np.ndarray:
         """Those of each channel: the high ones of numbers in the other order."""
         again = Tiff(self._content)
-        other = {"N": "B" if sys.byteorder == "little" else "L", "L": "B", "B": "L"}
+        other = {"L": "B", "B": "L"}
         again._unpack(lambda raw: raw[:-1] + other[raw[-1]])
         return np.asarray(again)
 

@@ -8,7 +8,7 @@ import pytest
 from making import chunk, exif, png, tiff
 from PIL import Image
 
-from rococap.data.image import BytesImage, FileImage, ZipImage, read
+from rococap.data.image import BytesImage, FileImage, UnreadableImage, ZipImage, read
 
 RANDOM = np.random.default_rng(0)
 SIZE = (9, 14)
@@ -58,6 +58,13 @@ def test_equal_pixels_in_a_folder_a_zip_and_memory(packing, tmp_path):
         other = [ZipImage(tmp_path / "x.zip", f"train/{name}"), BytesImage(content, name)]
         for image in (*other, FileImage(tmp_path / f"{name}.jpeg")):
             assert (read(image).size, read(image).tobytes()) == (right.size, right.tobytes()), name
+
+
+@pytest.mark.parametrize("kind", ["PPM", "JPEG2000", "SGI"])
+def test_kinds_whose_deep_values_would_be_cut_are_refused(kind):
+    Image.fromarray(EIGHT).save(file := io.BytesIO(), kind)
+    with pytest.raises(UnreadableImage, match=f"x: .*kind {kind} is not read: convert it to PNG"):
+        read(BytesImage(file.getvalue(), "x"))
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name.endswith(("webp", ".tiff", "packed.tif"))])
