@@ -1,11 +1,12 @@
 """A checkpoint that belongs to another run, in a run's folder."""
 
-import json
 import shutil
 
 import pytest
 import torch
 from commands import ROOT
+
+from rococap.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -18,11 +19,6 @@ def copied(finished, place):
     shutil.rmtree(path)
 
 
-def noted(path, **facts):
-    state = json.loads((path / "run.json").read_text())
-    (path / "run.json").write_text(json.dumps(state | facts))
-
-
 def test_another_rank_is_said_in_two_lines(copied, run, recipe):
     for file in (copied / "checkpoints").iterdir():
         checkpoint = torch.load(file, weights_only=True)
@@ -32,7 +28,7 @@ def test_another_rank_is_said_in_two_lines(copied, run, recipe):
                 state[name] = state[name].repeat((2, 1) if ".lora_A." in name else (1, 2))
         torch.save(checkpoint, file)
     before = {file: file.read_bytes() for file in (copied / "checkpoints").iterdir()}
-    noted(copied, state="interrupted")
+    RunFolder(copied).note(state="interrupted")
     for words in ([ROOT / "scripts/evaluate.py", "--run", copied], [*recipe, "name=other"]):
         done = run(*words)
         said = done.stderr[done.stderr.index("error: ") :].splitlines()
@@ -42,8 +38,8 @@ def test_another_rank_is_said_in_two_lines(copied, run, recipe):
 
 
 def test_other_data_is_told(copied, run):
-    environment = json.loads((copied / "environment.json").read_text())
-    (copied / "environment.json").write_text(json.dumps(environment | {"data": "0123456789abcdef"}))
+    environment = RunFolder(copied).environment
+    RunFolder(copied).write_json("environment.json", environment | {"data": "0123456789abcdef"})
     done = run(ROOT / "scripts/evaluate.py", "--run", copied, "--split", "valid")
     assert done.returncode == 0, done.stderr
     said = f"on other data than lies there now: its fingerprint was 0123456789ab, is {environment['data'][:12]}"

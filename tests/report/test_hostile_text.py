@@ -73,7 +73,7 @@ def run_page(finished, path, text):
 
     write_per_sample(path, "test", [e.id for e in named], {"cider": np.linspace(0, 1, len(named))})
     guards = [{**guard, "warning": text} for guard in folder.state["guards"]["test"]]
-    folder.note(guards={"test": guards}, best_checkpoint=folder.state["best_checkpoint"])
+    folder.note(digests={}, guards={"test": guards}, best_checkpoint=folder.state["best_checkpoint"])
     recipe = Recipe.of_run(folder)
     captioner = best_captioner(folder, recipe)
     config = (path / "config.yaml").read_text().replace("name: finished", f"name: {json.dumps(text)}")
@@ -86,6 +86,7 @@ def comparison_page(finished, place, text, name):
     """The page of runs in a folder of this name, in whose settings and captions all text is the same."""
     for number in (1, 2):
         run = make_run(finished, place / name / str(number), 0.5, ("bleu",), model__path=f"{text} {number}")
+        run.note(digests={})
         said = [Prediction(p.id, f"{text} nodule {number}", (f"{text} nodule",), attribution=text) for p in examples()]
         with PredictionWriter(run.path / "predictions" / "test.jsonl") as file:
             for prediction in said:
