@@ -9,6 +9,7 @@ from rococap.data.image import FileImage
 from rococap.data.image_files import ImageFiles
 from rococap.data.layout import SPLIT_WORDS
 from rococap.data.own import ColumnData, Line, id_of, lines_of
+from rococap.data.tables import bare_id
 from rococap.types import SPLITS, UserError
 
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as the package datasets reads them
@@ -51,7 +52,7 @@ class Folder(ColumnData):
         lines = []
         for path, image in ImageFiles(self.place).below():
             if isinstance(image, FileImage):
-                text = _text(image.path.with_suffix(".txt"))
+                text = _text(image.path.with_name(f"{bare_id(image.path.name)}.txt"))
                 captions = (text,) if text else ()
                 lines.append(Line(id_of(str(path), self.place), image, captions, self._split(image.path)))
         return lines

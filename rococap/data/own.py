@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from rococap.data.division import divide
 from rococap.data.image import StoredImage
 from rococap.data.layout import SPLIT_WORDS
+from rococap.data.pictures.dicom import View
 from rococap.data.records import chosen, read_records, texts
 from rococap.data.splits import Loaded, SplitSource
 from rococap.data.tables import bare_id
@@ -140,13 +141,22 @@ class ColumnData(OwnData):
     Args:
         columns: which of them hold what; null: those whose names say so.
         valid, test, seed: see `OwnData`.
+        dicom_frame, burned_in: see `SplitSource`.
     """
 
     def __init__(
-        self, root: str | None, columns: Mapping[str, str | None] | None, valid: float, test: float, seed: int
+        self,
+        root: str | None,
+        columns: Mapping[str, str | None] | None,
+        valid: float,
+        test: float,
+        seed: int,
+        dicom_frame: str = "first",
+        burned_in: bool = False,
     ) -> None:
         super().__init__(root, {"test": test, "valid": valid}, seed)
         self.columns = columns or {}
+        self.view = View(dicom_frame, burned_in)
 
 
 def lines_of(

@@ -10,6 +10,7 @@ from making import scaled
 from standin import Words
 
 from rococap.data.doctor.examination import examine
+from rococap.data.folder import Folder
 from rococap.data.image import read
 from rococap.data.image_files import ImageFiles
 from rococap.data.kept.images import open_images
@@ -106,3 +107,17 @@ def test_own_tables_name_them_too(packed, tmp_path):
         assert image is not None and np.array_equal(np.asarray(read(image))[..., 0], VALUES[0]), path
     names = [path.name for path, _ in files.below()]
     assert sorted(set(names)) == sorted(FILES)
+
+
+@pytest.mark.parametrize("frame", [0, 1])
+def test_of_ones_own_files_the_middle_frame_too(frame, tmp_path):
+    names = [f"1.2.840.{number}" for number in range(12)]
+    for name in names:
+        (tmp_path / name).write_bytes(written(dataset(VALUES, frames=3, BurnedInAnnotation="YES")))
+        (tmp_path / f"{name}.txt").write_text(f"Caption of {name}.", encoding="utf-8")
+    settings = dict(columns=None, valid=0.2, test=0.2, seed=0, burned_in=True)
+    source = Folder(str(tmp_path), **settings, dicom_frame=("first", "middle")[frame])
+    examples = [example for split in SPLITS for example in source.examples(split)]
+    assert sorted(example.id for example in examples) == sorted(names)
+    assert all(example.captions == (f"Caption of {example.id}.",) for example in examples)
+    assert all(np.array_equal(np.asarray(read(example.image))[..., 0], VALUES[frame]) for example in examples)

@@ -136,6 +136,12 @@ def test_junk_loses_no_pixels(depth, what):
         assert np.array_equal(shown(png(values, depth, **{place: [JUNK[what]]}))[..., 0], GREY), place
 
 
+def test_many_texts_lose_no_pixels():
+    """Each of a size that is read, all of them of one that is not."""
+    text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"\0" * 1_000_000))
+    assert np.array_equal(shown(png(GREY, 8, [text] * 70))[..., 0], GREY)
+
+
 def test_what_makes_pixels_must_be_whole():
     whole = png(GREY, 8)
     for content in (whole[: len(whole) // 2], whole[:30], whole.replace(b"IDAT", b"IDAX"), whole[:45] + whole[49:]):
