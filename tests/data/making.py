@@ -9,12 +9,20 @@ TYPES = {1: "B", 3: "H", 4: "I"}
 FORMATS = {"u": 1, "i": 2, "f": 3}
 
 
-def tiff(values, order="<", photometric=None, packed=False, apart=False, tags=()):
-    """A TIFF of one strip: values [height, width] or [height, width, channels] of any type. `tags`: tag -> numbers."""
+def tiff(values, order="<", photometric=None, packed=False, apart=False, tile=None, tags=()):
+    """A TIFF of one strip, or of square tiles of a `tile`'s side.
+
+    Its values are [height, width] or [height, width, channels], of any type. `tags`: tag -> numbers.
+    """
     values = np.asarray(values)
     channels = values.reshape(*values.shape[:2], -1)
     data = np.moveaxis(channels, 2, 0) if apart else channels
     planes = list(data) if apart else [data]
+    if tile:
+        room = [(0, -side % tile) for side in values.shape[:2]]
+        padded = np.pad(channels, [*room, (0, 0)])
+        places = [(y, x) for y in range(0, padded.shape[0], tile) for x in range(0, padded.shape[1], tile)]
+        planes = [padded[y : y + tile, x : x + tile] for y, x in places]
     strips = [np.ascontiguousarray(plane).astype(values.dtype.newbyteorder(order)).tobytes() for plane in planes]
     strips = [zlib.compress(strip) for strip in strips] if packed else strips
     height, width, count = channels.shape
@@ -31,6 +39,10 @@ def tiff(values, order="<", photometric=None, packed=False, apart=False, tags=()
         **dict(tags),
     }
     starts = np.cumsum([8, *map(len, strips)])
+    if tile:
+        del entries[278]
+        where = {322: [tile], 323: [tile], 324: [int(s) for s in starts[:-1]], 325: [len(strip) for strip in strips]}
+        return _joined(order, entries | where, strips)
     entries |= {273: [int(start) for start in starts[:-1]], 279: [len(strip) for strip in strips]}
     return _joined(order, entries, strips)
 
@@ -41,7 +53,7 @@ def _joined(order, entries, strips):
     body += b"\0" * (len(body) % 2)
     directory = b""
     for tag, numbers in sorted(entries.items()):
-        kind = 4 if tag in (256, 257, 273, 278, 279) else 3
+        kind = 4 if tag in (256, 257, 273, 278, 279, 324, 325) else 3
         content = struct.pack(f"{order}{len(numbers)}{TYPES[kind]}", *numbers)
         if len(content) > 4:
             content, body = struct.pack(f"{order}I", 8 + len(body)), body + content + b"\0" * (len(content) % 2)

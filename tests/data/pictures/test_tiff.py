@@ -47,6 +47,31 @@ def test_grey(kind, order, photometric, packed):
     assert np.array_equal(result, np.stack([right] * 3, axis=2))
 
 
+@pytest.mark.parametrize("packed", [False, True], ids=["raw", "deflate"])
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int16, np.int32, np.float32])
+def test_tiles(kind, order, packed):
+    low, high = (-1000, 3095) if kind in (np.int16, np.int32) else (0, 255)
+    values = RANDOM.integers(low, high + 1, (40, 55)).astype(kind)
+    values[0, :2] = low, high
+    assert np.array_equal(shown(tiff(values, order, packed=packed, tile=16))[..., 0], scaled(values, low, high))
+    colours = RANDOM.integers(0, 4096, (40, 55, 3), dtype=np.uint16)
+    assert np.array_equal(shown(tiff(colours, order, packed=packed, tile=16)), scaled(colours, 0, 4095))
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.uint32])
+def test_differences_of_neighbours(kind, order):
+    """As most programs pack them."""
+    values = RANDOM.integers(0, 4096, SIZE).astype(kind)
+    values[0, :2] = 0, 4095
+    differences = values.copy()
+    differences[:, 1:] -= values[:, :-1]
+    assert np.array_equal(
+        shown(tiff(differences, order, packed=True, tags={317: [2]}))[..., 0], scaled(values, 0, 4095)
+    )
+
+
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
 @pytest.mark.parametrize("photometric", [0, 1], ids=["white is zero", "black is zero"])
 def test_twelve_bits_packed(order, photometric):
