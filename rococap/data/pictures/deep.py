@@ -33,7 +33,7 @@ def flatten(deep: Deep) -> tuple[Image.Image, bool]:
     """As L, RGB, CMYK or one of them with alpha; and whether a window was chosen, see `eight_bits`."""
     eight, windowed = eight_bits(deep.values)
     if deep.white_is_zero:
-        eight = 255 - eight
+        eight = np.where(np.isnan(deep.values), 0, 255 - eight).astype(np.uint8)
     mode = {2: "L"}.get(eight.ndim) or {3: "RGB", 4: "CMYK"}[eight.shape[2]]
     image = Image.frombytes(mode, (eight.shape[1], eight.shape[0]), eight.tobytes())
     if deep.alpha is not None:

@@ -114,6 +114,8 @@ def test_what_is_no_number_squeezes_nothing(kind, odd, order):
     result = shown(tiff(values, order))
     assert np.array_equal(result[1:], right)
     assert set(result[0]) == {255 if odd == np.inf else 0}
+    inverted = shown(tiff(values, order, photometric=0))
+    assert np.array_equal(inverted[1:], 255 - right) and set(inverted[0]) == {255 if odd == -np.inf else 0}
     values[0, 0] = np.nan
     values[0, 1] = -odd
     assert np.array_equal(shown(tiff(values, order))[1:], right)
