@@ -120,7 +120,7 @@ class Checkpoints(Checkpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        batches = checkpoint["batches"]
+        batches = checkpoint.get("batches", 0)
         trainer.datamodule.go_on(checkpoint["epoch"] + (batches == 0), batches)  # type: ignore[attr-defined]
 
     def _agreed(self, trainer: pl.Trainer, *, last: bool) -> tuple[int, int]:

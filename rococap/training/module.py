@@ -216,8 +216,8 @@ class CaptionModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.captioner.load_trainable_state(captioner_state(checkpoint))
-        self.skipped = checkpoint["skipped"]
-        if checkpoint["batches"]:  # within an epoch
+        self.skipped = checkpoint.get("skipped", 0)
+        if checkpoint.get("batches"):  # within an epoch
             self.train_loss.reset()
             parts = torch.tensor(checkpoint["train_loss"], dtype=torch.float64)
             # Of as many processes as now each goes on with its own; else the first one with all.

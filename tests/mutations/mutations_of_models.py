@@ -195,7 +195,7 @@ MODELS = [
     M(
         "the loss of the batches before a stop is forgotten",
         MODULE,
-        'if checkpoint["batches"]:',
+        'if checkpoint.get("batches"):',
         "if False:",
         "training/test_resume.py",
     ),
