@@ -78,9 +78,10 @@ def survive(folder, kills, seed, *, share):
     while sum(moments.values()) < kills:
         alone = draw.random() < share
         process = begin(folder, "killed", alone=alone)
-        # Most of a life is spent on what one that goes on does not do again: sooner kills come further in the end.
-        time.sleep(draw.uniform(0, life))
-        if process.poll() is None:
+        began = time.monotonic()
+        try:
+            process.wait(draw.uniform(0, life))
+        except subprocess.TimeoutExpired:
             kill(process, alone=alone)
             moments[stage(run)] += 1
             if sum(moments.values()) % 20 == 0:
@@ -88,7 +89,7 @@ def survive(folder, kills, seed, *, share):
         else:
             _, errors = process.communicate()
             assert process.returncode == 0, errors
-            turn += 1
+            turn, life = turn + 1, time.monotonic() - began  # what goes on has less to do, and machines change
             run.path.rename(run.path.with_name(f"killed-{turn}"))  # its cache stays
             assert_same(RunFolder(run.path.with_name(f"killed-{turn}")), folder)
     process = begin(folder, "killed", alone=False)
