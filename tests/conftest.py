@@ -17,6 +17,9 @@ from rococap.checks.jobs import Composer
 
 LONG = (
     "test_run.py",
+    "test_kills.py",
+    "test_moved.py",
+    "test_endings.py",
     "test_together.py",
     "test_readme.py",
     "test_optimizers.py",
