@@ -78,18 +78,18 @@ def survive(folder, kills, seed, *, share):
     while sum(moments.values()) < kills:
         alone = draw.random() < share
         process = begin(folder, "killed", alone=alone)
-        began = time.monotonic()
         try:
             process.wait(draw.uniform(0, life))
         except subprocess.TimeoutExpired:
             kill(process, alone=alone)
             moments[stage(run)] += 1
+            life *= 1.1 if stage(run) == "beginning" else 1.0
             if sum(moments.values()) % 20 == 0:
                 print(dict(moments), flush=True)
         else:
             _, errors = process.communicate()
             assert process.returncode == 0, errors
-            turn, life = turn + 1, time.monotonic() - began  # what goes on has less to do, and machines change
+            turn, life = turn + 1, 0.9 * life  # what goes on has less to do, and machines change
             run.path.rename(run.path.with_name(f"killed-{turn}"))  # its cache stays
             assert_same(RunFolder(run.path.with_name(f"killed-{turn}")), folder)
     process = begin(folder, "killed", alone=False)
