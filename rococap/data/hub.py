@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rococap.data.hub_rows import RowImage, had, undecoded
 from rococap.data.own import ColumnData, Line, line_of
 from rococap.data.records import Records, chosen, texts
-from rococap.data.rocov2_hub import RowImage
 from rococap.types import UserError
 
 
@@ -46,28 +46,18 @@ class Hub(ColumnData):
 
     def _splits_there(self) -> Mapping[str, Any]:
         """datasets.Dataset of each split, images undecoded."""
-        try:
-            import datasets
-        except ImportError as error:
-            raise UserError('data=hub needs the package datasets: pip install -e ".[hub]"') from error
-        try:
-            found = datasets.load_dataset(str(self.place))
-        except UserError:
-            raise
-        except Exception as error:  # the hub's client, its cache and Arrow each have errors of their own
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise UserError(
-                f"{self.place} could not be read by datasets ({reason}).\n"
-                "Check the name and the connection, or give a directory: data.path=DIR"
-            ) from error
-        undecoded = {}
-        for split, rows in found.items():
-            images = [name for name, kind in rows.features.items() if isinstance(kind, datasets.Image)]
-            if not images:
-                raise UserError(f"{self.place}, {split}: no column holds images, of {', '.join(rows.column_names)}.")
-            given = self.columns.get("image") or ("image" if "image" in images else images[0])
-            if given not in images:
-                raise UserError(f"{self.place}, {split}: {given!r} holds no images; {', '.join(images)} does.")
-            rows = rows.rename_column(given, "image") if given != "image" else rows
-            undecoded[split] = rows.cast_column("image", datasets.Image(decode=False))
-        return undecoded
+        remedy = "check the name, or give a directory: data.path=DIR"
+        found = had("hub", str(self.place), lambda datasets: datasets.load_dataset(str(self.place)), remedy)
+        return {split: self._with_images(split, rows) for split, rows in found.items()}
+
+    def _with_images(self, split: str, rows: Any) -> Any:
+        """With its images, undecoded, in the column `image`."""
+        from datasets import Image
+
+        images = [name for name, kind in rows.features.items() if isinstance(kind, Image)]
+        if not images:
+            raise UserError(f"{self.place}, {split}: no column holds images, of {', '.join(rows.column_names)}.")
+        given = self.columns.get("image") or ("image" if "image" in images else images[0])
+        if given not in images:
+            raise UserError(f"{self.place}, {split}: {given!r} holds no images; {', '.join(images)} does.")
+        return undecoded(rows.rename_column(given, "image") if given != "image" else rows)

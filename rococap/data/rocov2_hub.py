@@ -5,12 +5,10 @@ The mirror holds PNG re-encodings, the manual concepts only (an empty list as ['
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rococap.data.image import StoredImage, UnreadableImage
-from rococap.data.pictures.dicom import USUAL, View
+from rococap.data.hub_rows import RowImage, had, undecoded
 from rococap.data.splits import Loaded, SplitSource
 from rococap.data.tables import bare_id
 from rococap.types import Concept, Example, Split, UserError
@@ -18,34 +16,6 @@ from rococap.types import Concept, Example, Split, UserError
 MIRROR = "eltorio/ROCOv2-radiology"
 COLUMNS = ("image", "image_id", "caption", "cui")
 NAMES: dict[Split, str] = {"train": "train", "valid": "validation", "test": "test"}
-
-
-@dataclass(frozen=True, slots=True)
-class RowImage(StoredImage):
-    """The image of a row. The rows are memory-mapped by `datasets`; bytes are fetched when it is opened."""
-
-    rows: Any  # datasets.Dataset, images undecoded
-    number: int
-    name: str
-    holders: tuple[Path, ...]  # the files of all rows
-    view: View = USUAL
-
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        return self.holders
-
-    @property
-    def part(self) -> str:
-        return str(self.number)
-
-    def content(self) -> bytes:
-        image = self.rows[self.number]["image"]
-        if not image or not image["bytes"]:
-            raise UnreadableImage(f"{self}: the row has no image")
-        return bytes(image["bytes"])
 
 
 class RocoV2Hub(SplitSource):
@@ -82,25 +52,15 @@ class RocoV2Hub(SplitSource):
 
     def _rows(self, split: Split) -> Any:
         """datasets.Dataset of a split, images undecoded."""
-        try:
-            import datasets
-        except ImportError as error:
-            raise UserError('data=rocov2_hub needs the package datasets: pip install -e ".[hub]"') from error
-        try:
+
+        def load(datasets: Any) -> Any:
             if self.root is None:
-                rows = datasets.load_dataset(MIRROR, split=NAMES[split])
-            else:
-                files = {NAMES[split]: [str(path) for path in self._parquet(split)]}
-                rows = datasets.load_dataset("parquet", data_files=files, split=NAMES[split])
-        except UserError:
-            raise
-        except Exception as error:  # the hub's client, its cache and Arrow each have errors of their own
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise UserError(
-                f"{self.root or MIRROR} could not be read by datasets ({reason}).\n"
-                "Check the connection, or give a directory of the mirror's parquet files with data.root=DIR."
-            ) from error
-        return rows.cast_column("image", datasets.Image(decode=False)) if "image" in rows.column_names else rows
+                return datasets.load_dataset(MIRROR, split=NAMES[split])
+            files = {NAMES[split]: [str(path) for path in self._parquet(split)]}
+            return datasets.load_dataset("parquet", data_files=files, split=NAMES[split])
+
+        remedy = "give a directory of the mirror's parquet files with data.root=DIR."
+        return undecoded(had("rocov2_hub", str(self.root or MIRROR), load, remedy))
 
     def _parquet(self, split: Split) -> list[Path]:
         assert self.root is not None
