@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import resource
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +14,7 @@ from rococap.models.base import Captioner
 from rococap.processes.group import group
 from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.recipe import Recipe
+from rococap.runs.environment import peak_memory
 from rococap.runs.folder import RunFolder
 from rococap.types import UserError
 
@@ -39,11 +38,13 @@ def with_batch(recipe: Recipe, captioner: Captioner, folder: RunFolder, images: 
     """
     if recipe.data.batch_size is not None:
         return recipe
+    if not captioner.trains:  # its only batches are those of validation
+        return replace(recipe, data=replace(recipe.data, batch_size=recipe.decoding.batch_size))
     found = folder.state.get("batch_size")
     if found is None:
         most = max(1, min(_MOST[recipe.device], images // (_STEPS * group().count)))
         fits = _on_gpu if recipe.device == "cuda" else _on_cpu
-        with out_of_memory_named(recipe):
+        with out_of_memory_named(recipe, training=True):
             found = min(group().gathered(largest(fits(_trial(captioner, recipe)), most)))
         folder.note(batch_size=found)
     times = found * group().count / _USUAL
@@ -123,4 +124,4 @@ def _on_cpu(step: Callable[[int], None]) -> Callable[[int], bool]:
 
 def _peak() -> float:
     """Bytes of memory that this process had at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1.0 if sys.platform == "darwin" else 1024.0)
+    return peak_memory("cpu")["rss_mib"] * 2**20

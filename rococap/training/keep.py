@@ -41,7 +41,7 @@ class Keep:
             return
         there = folder.epochs_kept()
         best = folder.best_epoch(folder.measured(self.monitor))[0] if folder.validated else None
-        stays = {best, *sorted(there)[len(there) - self.newest :]}
+        stays = {best, *sorted(there, reverse=True)[: self.newest]}
         for epoch, file in there.items():
             if epoch not in stays:
                 file.unlink(missing_ok=True)

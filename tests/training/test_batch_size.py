@@ -29,6 +29,12 @@ def test_on_a_cpu_it_stops_before_memory_is_gone(monkeypatch):
     assert largest(batch_size._on_cpu(steps.append), 64) == 4 and steps == [1, 2, 4]
 
 
+def test_where_nothing_trains_nothing_is_tried(place, run):
+    words = [ROOT / "train.py", *SMALL, "lora=zero_shot", "data.batch_size=auto", "metrics=[]", "logger=[csv]"]
+    done = run(*words, "baselines=false", "name=auto_zero")
+    assert done.returncode == 0 and "batch_size" not in RunFolder(place / "multirun" / "auto_zero").state, done.stderr
+
+
 def test_a_run_that_goes_on_has_the_size_that_was_found(place, run):
     words = [ROOT / "train.py", *SMALL, "data.batch_size=auto", "metrics=[]", "logger=[csv]", "baselines=false"]
     words += ["scheduler=constant", "scheduler.warmup=0", "name=auto"]

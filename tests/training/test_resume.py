@@ -218,6 +218,17 @@ def test_which_epochs_stay(keep, files, tmp_path):
     assert RunFolder(path).best_checkpoint().is_file() and RunFolder(path).last.is_file()
 
 
+def test_so_many_of_the_newest_stay_beside_the_best(tmp_path):
+    folder, there = RunFolder(tmp_path), []
+    folder.checkpoints.mkdir()
+    for epoch, loss in enumerate([3.0, 1.0, 2.0, 4.0, 5.0]):
+        folder.add_metrics(epoch, {"val/loss": loss})
+        folder.checkpoint(epoch).touch()
+        Keep(3, "val/loss").tidy(folder)
+        there.append([*folder.epochs_kept()])
+    assert there == [[0], [0, 1], [0, 1, 2], [1, 2, 3], [1, 2, 3, 4]]
+
+
 def test_auto_keeps_all_that_is_small():
     assert Keep.of("auto", "val/loss", 1 << 20, 10).newest is None
     assert Keep.of("auto", "val/loss", 1 << 29, 10).newest == 0
