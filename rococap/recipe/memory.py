@@ -15,8 +15,11 @@ _OF_CPU = ("can't allocate memory", "not enough memory")
 
 
 @contextmanager
-def out_of_memory_named(recipe: Recipe) -> Iterator[None]:
+def out_of_memory_named(recipe: Recipe, *, training: bool) -> Iterator[None]:
     """Where memory runs out, say which settings cure that in place of a traceback.
+
+    Args:
+        training: or else captions are generated.
 
     Raises:
         UserError: it did.
@@ -27,10 +30,18 @@ def out_of_memory_named(recipe: Recipe) -> Iterator[None]:
         of_gpu = isinstance(error, torch.OutOfMemoryError)
         if not of_gpu and not isinstance(error, MemoryError) and not any(said in str(error) for said in _OF_CPU):
             raise
-        raise UserError(_remedy(recipe, "The GPU" if of_gpu else "This machine", str(error))) from error
+        where = "The GPU" if of_gpu else "This machine"
+        said = str(error).strip().partition("\n")[0].partition(". ")[0][:200]
+        remedy = _of_training(recipe) if training else _of_captioning(recipe)
+        raise UserError(f"{where} has too little memory ({said}).\n{remedy}") from error
 
 
-def _remedy(recipe: Recipe, where: str, said: str) -> str:
+def _of_captioning(recipe: Recipe) -> str:
+    return f"Go on with decoding.batch_size={max(1, recipe.decoding.batch_size // 2)}, which changes no caption."
+
+
+def _of_training(recipe: Recipe) -> str:
+    """Settings of another recipe: a run does not go on with them."""
     size = recipe.data.batch_size
     trainer = recipe.settings["trainer"]
     cures = []
@@ -41,7 +52,5 @@ def _remedy(recipe: Recipe, where: str, said: str) -> str:
         cures.append("checkpoint_activations=true")
     if recipe.arithmetic == "fp32" and recipe.device == "cuda":
         cures.append("precision=bf16")
-    cures += ["precision=nf4", f"decoding.batch_size={max(1, recipe.decoding.batch_size // 2)}"]
-    cures.append("model.visual_tokens=49, where the model has it")
-    first = said.strip().partition("\n")[0].partition(". ")[0][:200]
-    return f"{where} has too little memory ({first}).\nWhat helps: {'; '.join(cures)}. The same command goes on."
+    cures += ["precision=nf4", "model.visual_tokens=49, where the model has it"]
+    return f"Begin anew, under another name or with on_change=rerun, and with {'; or '.join(cures)}."

@@ -39,8 +39,10 @@ class Decoding:
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What of a dataset is used, and in which batches of each process; see `CaptionData`. A batch_size of None is to be
-    found."""
+    """What of a dataset is used, and in which batches of each process; see `CaptionData`.
+
+    A batch_size of None is to be found.
+    """
 
     fraction: float
     subset_seed: int

@@ -153,9 +153,11 @@ class RunFolder:
         return dict(self.state.get("digests", {}))
 
     def _announce(self, name: str, text: str) -> None:
-        """Before a sealed file gets this text: until it has it, the old one is right too."""
-        if (known := self._digests.get(name)) is not None:
-            self.note(digests={**self._digests, name: [*known[-1:], digest(text)]})
+        """Before a file of a run that has begun gets this text: until it has it, the old one is right too."""
+        if self.state:
+            there = self.path / name
+            right = [digest(there)] if there.is_file() else []
+            self.note(digests={**self._digests, name: [*right, digest(text)]})
 
     @property
     def checkpoints(self) -> Path:
@@ -237,6 +239,5 @@ class RunFolder:
         rows.append({"epoch": epoch, **row})
         header = list(dict.fromkeys(key for r in rows for key in r))
         text = table_text(header, ([r.get(key, "") for key in header] for r in rows))
-        self.note(digests={"metrics.csv": [], **self._digests})
         self._announce("metrics.csv", text)
         write_whole(self.path / "metrics.csv", text)

@@ -11,7 +11,7 @@ from rococap.types import UserError
 
 _DISK = "Free some space, or choose another folder; the cache goes where ROCOCAP_CACHE says. The same command goes on."
 _FILES = "Allow more (ulimit -n 4096), or take data.workers=0. The same command goes on."
-_CLOSED = "Give write access, or choose another folder. The same command goes on."
+_CLOSED = "Give access, or choose another folder. The same command goes on."
 _REMEDIES = {
     errno.ENOSPC: _DISK, errno.EDQUOT: _DISK, errno.EFBIG: _DISK, errno.EROFS: _CLOSED, errno.EACCES: _CLOSED,
     errno.EMFILE: _FILES, errno.ENFILE: _FILES,
@@ -27,10 +27,9 @@ def mishaps_named() -> Iterator[None]:
     except OSError as error:
         if error.errno not in _REMEDIES:
             raise
-        where = f"{error.filename} cannot be written" if error.filename else "A file cannot be written"
-        if error.errno in {errno.EMFILE, errno.ENFILE}:
-            where = f"{error.filename or 'A file'} cannot be opened"
-        raise UserError(f"{where} ({os.strerror(error.errno)}).\n{_REMEDIES[error.errno]}") from error
+        verb = "written" if _REMEDIES[error.errno] == _DISK else "opened"  # be it to read or to write
+        why = os.strerror(error.errno)
+        raise UserError(f"{error.filename or 'A file'} cannot be {verb} ({why}).\n{_REMEDIES[error.errno]}") from error
     except RuntimeError as error:
         said = str(error)
         if _WORKER not in said:

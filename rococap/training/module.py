@@ -29,7 +29,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True)
 class _Step:
-    """What was trained on last."""
+    """A batch that was trained on."""
 
     loss: Tensor
     ids: Sequence[str]
@@ -82,7 +82,7 @@ class CaptionModule(pl.LightningModule):
         self.step_tokens = torch.zeros((), dtype=torch.long)
         self.captions: dict[str, str] = {}
         self.gradients_seen = False
-        self.last: _Step | None = None
+        self.trained: list[_Step] = []  # the last two batches, of which it was not asked yet whether they went well
         self.skipped = 0  # steps that fp16's scaler left out
         self.scale = 0.0  # by which it multiplies the loss
         self.first_features: Tensor | None = None  # those of the first step, until their gradient was looked at
@@ -97,13 +97,14 @@ class CaptionModule(pl.LightningModule):
         place = [self.seed, self.current_epoch, batch_idx, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1, np.uint64)[0]))
         set_mode(self.trainer.optimizers, training=True)
-        self._refuse_not_finite()
+        self._refuse_not_finite(but=1)  # a GPU is still at the last one, and to ask would wait for it
         self._count_skipped()
 
     def on_train_epoch_end(self) -> None:
         set_mode(self.trainer.optimizers, training=False)  # before a callback saves the weights
 
     def on_validation_start(self) -> None:
+        self._refuse_not_finite()
         set_mode(self.trainer.optimizers, training=False)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -118,7 +119,7 @@ class CaptionModule(pl.LightningModule):
         mean = loss.detach() / tokens.clamp(min=1)
         self.train_loss.update(mean, tokens)
         rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.last = _Step(mean, batch.ids, self.trainer.global_step, rate)
+        self.trained.append(_Step(mean, batch.ids, self.trainer.global_step, rate))
         self.log("train/loss_step", mean, batch_size=len(batch.input_ids))
         # The run folder's records tell the loggers of an epoch: before its checkpoint, not after it.
         self.log(
@@ -150,10 +151,12 @@ class CaptionModule(pl.LightningModule):
         torch._foreach_mul_(gradients, factor)
         self.step_tokens.zero_()
 
-    def _refuse_not_finite(self) -> None:
-        """End the run where the last loss was no number: before anything is saved, and asked late, when it is there."""
-        if self.last is not None and not torch.isfinite(self.last.loss):
-            raise UserError(self.last.not_finite())
+    def _refuse_not_finite(self, *, but: int = 0) -> None:
+        """End the run where a loss was no number; `but`: so many of the last are asked later."""
+        while len(self.trained) > but:
+            step = self.trained.pop(0)
+            if not torch.isfinite(step.loss):
+                raise UserError(step.not_finite())
 
     def _count_skipped(self) -> None:
         """fp16's scaler leaves a step out where its gradients overflow, and then halves its scale."""

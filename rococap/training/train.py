@@ -18,6 +18,7 @@ from torch import Tensor
 from rococap.checks.durations import seconds
 from rococap.config import build
 from rococap.data.datamodule import CaptionData
+from rococap.data.kept.files import write_whole
 from rococap.evaluation import evaluate
 from rococap.evaluation.baselines import share_base
 from rococap.loggers.finish import finish
@@ -103,7 +104,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     ]
     trainer = build_trainer(cfg.trainer, arithmetic, callbacks, loggers, processes.process, folder)
     captioner.train()  # where features were just encoded it is in eval mode, and Lightning would leave it there
-    with clock.part("training"), out_of_memory_named(recipe):
+    with clock.part("training"), out_of_memory_named(recipe, training=True):
         if captioner.trains:
             folder.note(stopped_by=fit(trainer, module, data, folder))
         else:
@@ -116,7 +117,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         export(captioner, folder.path)
         folder.seal(ADAPTER)
     examples = data.examples("test")  # prepared once for all runs: no part of what captioning costs this one
-    with clock.part("captioning"), out_of_memory_named(recipe):
+    with clock.part("captioning"), out_of_memory_named(recipe, training=False):
         evaluate.caption_split(captioner, data, "test", folder, recipe)
     if processes.count > 1 and recipe.baselines:
         share_base(captioner, data, "test", recipe)
@@ -139,7 +140,8 @@ def _show(augment: Callable[[Tensor], Tensor], data: CaptionData, folder: RunFol
     images = data.dataset("train")
     first = images[list(range(min(_SHOWN, len(images.ids))))].pixel_values
     assert first is not None  # no features are kept of images that change
-    sheet(augment, first, _SHOWN).save(folder.path / "augment.png")
+    shown = sheet(augment, first, _SHOWN)
+    write_whole(folder.path / "augment.png", lambda file: shown.save(file, "PNG"))
 
 
 def set_up_training(captioner: Captioner, *, activations: bool, compiled: bool) -> None:

@@ -39,6 +39,8 @@ def build_trainer(
         process: which of the run's this is.
     """
     asked = {key: value for key, value in plain(settings).items() if key not in _OURS}
+    if process.count == 1:
+        asked.pop("strategy", None)  # of several processes: one would look for others where none are
     if asked.get("enable_progress_bar") is False:
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     trainer: pl.Trainer = build(
