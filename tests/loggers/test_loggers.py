@@ -1,6 +1,7 @@
 """What a run leaves for dashboards, read back from its own files; how one that was stopped goes on there."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,18 @@ def begun(tmp_path):
                 for step in range(4 * epoch, 4 * epoch + 4):
                     run.log({"train/loss_step": 1.0, "epoch": epoch, "trainer/global_step": step})
                 run.log({"lr": 0.5, "epoch": epoch, "trainer/global_step": 4 * epoch + 3})
+        written(tmp_path, 5 * len(epochs))
         return folder
 
     return make
+
+
+def written(folder, rows):
+    """A run's files, once W&B's service has written so many rows: it does so beside a process that has finished."""
+    deadline = time.monotonic() + 60
+    while len(history(files := segments(folder, "abc"))) < rows and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return files
 
 
 SETTINGS = wandb.Settings(silent=True, console="off", x_disable_stats=True)
@@ -143,7 +153,7 @@ def test_a_file_of_many_blocks_is_read_as_far_as_it_was_written(tmp_path):
     with wandb.init(dir=tmp_path, id="abc", mode="offline", settings=SETTINGS) as run:
         for step in range(400):
             run.log({"value": step, "text": "x" * step * 3})
-    (file,) = segments(tmp_path, "abc")
+    (file,) = written(tmp_path, 400)
     assert [row["value"] for row in history([file])] == list(range(400))
     data = file.read_bytes()
     assert len(data) > 5 * 2**15
