@@ -41,6 +41,7 @@ class DataConfig:
     max_tokens: int = MISSING  # of a training caption, end token included; the rest is cut and counted
     length_pool: int = MISSING  # batches within which captions are sorted by length
     drop_leaks: bool = MISSING  # leave out of training what also stands in valid or test
+    allow_missing: bool = MISSING  # use a split of which more than a tenth is not there
 
 
 @dataclass

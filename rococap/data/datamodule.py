@@ -10,6 +10,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from rococap.data.complete import NONE, Missing, require
 from rococap.data.dataset import CaptionDataset
 from rococap.data.doctor.leaks import without_leaks
 from rococap.data.kept import features, keys
@@ -19,6 +20,7 @@ from rococap.data.kept.folders import NoSpace, cache_folder
 from rococap.data.kept.images import Store, open_images
 from rococap.data.kept.rows import cores
 from rococap.data.sampler import LengthSampler
+from rococap.data.splits import SplitSource
 from rococap.data.subset import fixed_sample, subset
 from rococap.processes.group import group
 from rococap.types import Batch, Example, Processor, Source, Split, UserError
@@ -42,6 +44,10 @@ class CaptionData(LightningDataModule):
         max_tokens: of a caption, end token included; what is longer is cut, and counted in the log.
         overfit: the first so many batches, or below 1 such a share of the images, are trained and validated on; 0: all.
         drop_leaks: leave out of `train`, before its fraction is taken, what also stands in `valid` or `test`.
+        allow_missing: use a split of which much is not there.
+
+    Attributes:
+        missing: what is not there of each split that was prepared.
     """
 
     def __init__(
@@ -60,6 +66,7 @@ class CaptionData(LightningDataModule):
         encoder: Encoder | None = None,
         drop_leaks: bool = False,
         overfit: float = 0,
+        allow_missing: bool = False,
     ) -> None:
         super().__init__()
         self.source, self.processor, self.encoder = source, processor, encoder
@@ -70,6 +77,8 @@ class CaptionData(LightningDataModule):
         self.validates_on: Split = "train" if overfit else "valid"
         self.workers = min(8, cores() // 4) if workers is None else workers
         self.fingerprint = source.fingerprint()
+        self.allow_missing = allow_missing
+        self.missing: dict[Split, list[Missing]] = {}
         self._datasets: dict[Split, CaptionDataset] = {}
         self._chose: bool | None = None
         self._from = (0, 0)  # where training goes on: the epoch, and batches of it that are done
@@ -88,6 +97,7 @@ class CaptionData(LightningDataModule):
             with group().first():
                 examples = self._chosen(split)
             images = self._images(examples, split)
+            self.missing[split] = self._missing(split, len(examples) - len(images.examples), len(examples))
             tokens = self._tokens(images.examples, split)
             self._datasets[split] = CaptionDataset(images, tokens, self.processor.pad_token_id)
         return self._datasets[split]
@@ -139,6 +149,13 @@ class CaptionData(LightningDataModule):
     def _part(self) -> tuple[int, int]:
         """Rank and number of the processes that train."""
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _missing(self, split: Split, unreadable: int, chosen: int) -> list[Missing]:
+        listed = self.source.missing(split) if isinstance(self.source, SplitSource) else NONE
+        found = [listed, Missing(unreadable, chosen, "images cannot be read")]
+        for missing in found:
+            require(split, missing, allowed=self.allow_missing)
+        return found
 
     def _chosen(self, split: Split) -> list[Example]:
         examples = self.source.examples(split)

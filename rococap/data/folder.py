@@ -2,43 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
+from rococap.data.ids import bare_id
 from rococap.data.image import FileImage
 from rococap.data.image_files import ImageFiles
 from rococap.data.layout import SPLIT_WORDS
-from rococap.data.own import ColumnData, Line, id_of, lines_of
-from rococap.data.tables import bare_id
+from rococap.data.own import BAD_LINES, ColumnData, Line, id_of, lines_of
+from rococap.data.places import Odd, files_below, merged
+from rococap.data.text_files import read_text
 from rococap.types import SPLITS, UserError
 
+_ABOUT = re.compile(r"read.?me|licen[cs]e|notice|citation|changelog|version|sha\d*|md5|requirements", re.IGNORECASE)
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as the package datasets reads them
 
 
 class Folder(ColumnData):
     """Images below `root`; its folders `train`, `valid` (or `val`, `dev` ...) and `test` are these splits."""
 
-    def lines(self) -> tuple[list[Line], list[str]]:
+    def lines(self) -> tuple[list[Line], Odd]:
         """Of its metadata where there are any, else of the text files; raises UserError where there is neither."""
         if not self.place.is_dir():
             raise UserError(f"{self.place} is no folder: a table is data=table.")
         tables = [
             path for folder in (self.place, *self._parts()) for name in _TABLES if (path := folder / name).is_file()
         ]
+        searched = {folder: ImageFiles(folder) for folder in [table.parent for table in tables] or [self.place]}
         lines, bad_lines = [], []
         for table in tables:
-            found, bad = lines_of(table, self.columns, ImageFiles(table.parent).find)
+            found, bad = lines_of(table, self.columns, searched[table.parent].find)
             inside = "" if table.parent == self.place else f"{table.parent.name}/"
             lines += [replace(line, id=f"{inside}{line.id}", split=line.split or self._split(table)) for line in found]
             bad_lines += [f"{inside}{table.name} {each}" for each in bad]
         if not tables:
-            lines = self._texts()
+            lines = self._texts(searched[self.place])
         if not any(line.captions for line in lines):
             raise UserError(
                 f"{self.place} holds no image with a text file of its name (x.png, x.txt), and no {_TABLES[0]}.\n"
                 "A table of another name is data=table data.root=FILE."
             )
-        return lines, bad_lines
+        return lines, {BAD_LINES: bad_lines, **merged(images.odd for images in searched.values())}
 
     def _parts(self) -> list[Path]:
         return sorted(path for path in self.place.iterdir() if path.is_dir() and self._split(path / "x"))
@@ -48,21 +53,21 @@ class Folder(ColumnData):
         first = path.relative_to(self.place).parts[0].lower()
         return next((split for split in SPLITS if first in SPLIT_WORDS[split]), "")
 
-    def _texts(self) -> list[Line]:
-        lines = []
-        for path, image in ImageFiles(self.place).below():
-            if isinstance(image, FileImage):
-                text = _text(image.path.with_name(f"{bare_id(image.path.name)}.txt"))
-                captions = (text,) if text else ()
-                lines.append(Line(id_of(str(path), self.place), image, captions, self._split(image.path)))
+    def _texts(self, images: ImageFiles) -> list[Line]:
+        """An image and a text of one name are a line; so is each alone, which lacks the other."""
+        texts = {path.with_suffix(""): path for path in files_below(self.place, {}) if path.suffix.lower() == ".txt"}
+        there = [image.path for _, image in images.below() if isinstance(image, FileImage)]
+        beside = {path: path.with_name(bare_id(path.name)) for path in there}
+        alone = {name: file for name, file in texts.items() if name not in set(beside.values())}
+        packed = [str(path) for path, image in images.below() if not isinstance(image, FileImage)]
+        lines = [Line(bare_id(path), None, ()) for path in packed]  # a zip that is half unpacked, or not at all
+        for path, name in beside.items():
+            text = " ".join(read_text(texts[name]).split()) if name in texts else ""
+            lines.append(Line(self._id(path), FileImage(path), (text,) if text else (), self._split(path)))
+        for name, file in alone.items():
+            if not _ABOUT.match(name.name):
+                lines.append(Line(self._id(name), None, (), self._split(file)))
         return lines
 
-
-def _text(file: Path) -> str:
-    """Its words in one line; empty where there is no such file."""
-    try:
-        return " ".join(file.read_text(encoding="utf-8-sig").split())
-    except FileNotFoundError:
-        return ""
-    except (UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{file} cannot be read ({error}).\nSave it as UTF-8.") from error
+    def _id(self, path: Path) -> str:
+        return id_of(str(path.relative_to(self.place)), self.place)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rococap.data.hub_rows import RowImage, had, undecoded
+from rococap.data.hub_rows import RowImage, had, require_whole, undecoded
 from rococap.data.own import ColumnData, Line, line_of
+from rococap.data.places import Odd, files_below
 from rococap.data.records import Records, chosen, texts
 from rococap.types import UserError
 
@@ -29,7 +30,7 @@ class Hub(ColumnData):
             )
         return self.root
 
-    def lines(self) -> tuple[list[Line], list[str]]:
+    def lines(self) -> tuple[list[Line], Odd]:
         """Of all its splits; raises UserError where it cannot be had, or holds no images."""
         lines = []
         for split, rows in self._splits_there().items():
@@ -42,10 +43,12 @@ class Hub(ColumnData):
                 name = f"{split}_{number:06}"
                 cells.setdefault("split", [split])
                 lines.append(line_of(name, RowImage(rows, number, f"{self.place}, {name}", holders), cells))
-        return lines, []
+        return lines, {}
 
     def _splits_there(self) -> Mapping[str, Any]:
         """datasets.Dataset of each split, images undecoded."""
+        if self.place.is_dir():
+            require_whole(files_below(self.place, {}))
         remedy = "check the name, or give a directory: data.path=DIR"
         found = had("hub", str(self.place), lambda datasets: datasets.load_dataset(str(self.place)), remedy)
         return {split: self._with_images(split, rows) for split, rows in found.items()}

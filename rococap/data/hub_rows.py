@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from rococap.data.image import StoredImage, UnreadableImage
 from rococap.data.pictures.dicom import USUAL, View
 from rococap.types import UserError
+
+_PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?\.\w+")  # how `datasets` names the files of a split
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +73,25 @@ def undecoded(rows: Any) -> Any:
     import datasets
 
     return rows.cast_column("image", datasets.Image(decode=False)) if "image" in rows.column_names else rows
+
+
+def require_whole(files: Iterable[Path]) -> None:
+    """Raises UserError where files say of themselves that they are some of several, and others of these are missing."""
+    told: dict[Path, dict[int, set[int]]] = {}
+    for file in files:
+        if part := _PART.fullmatch(file.name):
+            name, number, count = file.parent / part[1], int(part[2]), int(part[3])
+            told.setdefault(name, {}).setdefault(count, set()).add(number)
+    for name, of in told.items():
+        if len(of) > 1:
+            counts = " and ".join(f"of {count:05}" for count in sorted(of))
+            raise UserError(
+                f"{name}-*: some are named {counts}: two downloads are mixed.\nKeep the files of one of them."
+            )
+        [(count, numbers)] = of.items()
+        if lacking := sorted(set(range(count)) - numbers):
+            names = ", ".join(f"{name.name}-{number:05}-of-{count:05}" for number in lacking[:3])
+            raise UserError(
+                f"{name.parent}: {len(lacking):,} of {count:,} files of {name.name} are missing: {names}"
+                f"{' ...' if len(lacking) > 3 else ''}.\nDownload them too."
+            )

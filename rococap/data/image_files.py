@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import zipfile
-from collections.abc import Iterator
-from functools import cached_property, partial
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from rococap.data.image import SUFFIXES, FileImage, StoredImage, ZipImage, is_picture, is_picture_file
-from rococap.data.layout import OUTSIDE
-from rococap.types import UserError
+from rococap.data.ids import ByName
+from rococap.data.image import SUFFIXES, FileImage, StoredImage, is_picture_file
+from rococap.data.places import Odd, files_below, pictures_in
 
 
 class ImageFiles:
-    """Those below a folder. It is searched only for what does not lie where its name says."""
+    """Those below a folder. It is searched only for what does not lie where its name says.
+
+    Attributes:
+        odd: what was left out of the search -> which files.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.odd: Odd = {}
 
     def find(self, name: str) -> StoredImage | None:
         """By path, by name, or by name without suffix; None where there is none, or several that differ.
@@ -27,16 +30,32 @@ class ImageFiles:
         """
         name = name.replace("\\", "/")
         direct = self.folder / name
-        if direct.is_file() and is_picture_file(direct):
-            return FileImage(direct)
+        with suppress(OSError, ValueError):  # what stands there may be no name at all
+            if direct.is_file() and is_picture_file(direct):
+                return FileImage(direct)
         path = PurePosixPath(name)
         keys = (str(path), path.name, path.stem if path.suffix.lower() in SUFFIXES else path.name)
         found = [self._by_name[key] for key in keys if key in self._by_name]
-        return found[0] if found else None
+        return found[0] if found else self._written_otherwise.get(path.name, None)
 
     def below(self) -> list[tuple[PurePosixPath, StoredImage]]:
-        """All, by their paths from the folder on, in order."""
-        return sorted(self._walked(), key=lambda entry: entry[0])
+        """All, by their paths from the folder on, in order; of a zip that is unpacked there too, what is not."""
+        return self._below
+
+    @cached_property
+    def _below(self) -> list[tuple[PurePosixPath, StoredImage]]:
+        loose, zips = dict[PurePosixPath, StoredImage](), list[Path]()
+        for file in files_below(self.folder, self.odd):
+            if file.suffix.lower() == ".zip":
+                zips.append(file)
+            elif is_picture_file(file):
+                loose[PurePosixPath(file.relative_to(self.folder))] = FileImage(file)
+        called: dict[str, list[PurePosixPath]] = {}
+        for path in loose:
+            called.setdefault(path.name, []).append(path)
+        packed = [each for archive in zips for each in pictures_in(archive, self.odd)]
+        absent = [each for each in packed if not any(_ends(path, each.path) for path in called.get(each.path.name, []))]
+        return sorted([*loose.items(), *((each.path, each.image) for each in absent)], key=lambda entry: entry[0])
 
     @cached_property
     def _by_name(self) -> dict[str, StoredImage | None]:
@@ -47,33 +66,12 @@ class ImageFiles:
                 names[short] = None if short in names else image
         return names
 
-    def _walked(self) -> Iterator[tuple[PurePosixPath, StoredImage]]:
-        seen: set[tuple[int, int]] = set()
-        for place, inside, files in os.walk(self.folder, followlinks=True):
-            facts = os.stat(place)
-            if (facts.st_dev, facts.st_ino) in seen:  # links can lead round in circles
-                inside.clear()
-                continue
-            seen.add((facts.st_dev, facts.st_ino))
-            inside[:] = sorted(name for name in inside if not name.startswith((".", "__MACOSX")))
-            for name in sorted(file for file in files if not file.startswith(".")):
-                path = Path(place, name)
-                if path.suffix.lower() == ".zip":
-                    yield from _packed(path)
-                elif is_picture_file(path):
-                    yield PurePosixPath(path.relative_to(self.folder)), FileImage(path)
+    @cached_property
+    def _written_otherwise(self) -> ByName[StoredImage | None]:
+        names = {path.name for path, _ in self.below()}
+        return ByName({name: self._by_name[name] for name in names})
 
 
-def _packed(archive: Path) -> Iterator[tuple[PurePosixPath, StoredImage]]:
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            names = [
-                member.filename
-                for member in opened.infolist()
-                if not member.is_dir() and is_picture(PurePosixPath(member.filename).name, partial(opened.open, member))
-            ]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{archive} cannot be read ({error}).\nCopy it anew, or move it elsewhere.") from error
-    for name in names:
-        if not OUTSIDE.search(name):
-            yield PurePosixPath(name), ZipImage(archive, name)
+def _ends(path: PurePosixPath, end: PurePosixPath) -> bool:
+    """Whether a path is another, or that in some folder."""
+    return path.parts[-len(end.parts) :] == end.parts

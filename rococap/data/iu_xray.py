@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
+from rococap.data.delimited import read_cells
 from rococap.data.image_files import ImageFiles
-from rococap.data.own import Line, OwnData
+from rococap.data.own import BAD_LINES, Line, OwnData
+from rococap.data.places import Odd
 from rococap.data.reports import caption
-from rococap.data.tables import read_cells
 from rococap.types import UserError
 
 _REPORTS, _IMAGES = "indiana_reports.csv", "indiana_projections.csv"
@@ -36,7 +37,7 @@ class IuXray(OwnData):
         super().__init__(root, {"test": test, "valid": valid}, seed)
         self.sections = sections
 
-    def lines(self) -> tuple[list[Line], list[str]]:
+    def lines(self) -> tuple[list[Line], Odd]:
         """Of the tables where they are there, else of the XML reports; raises UserError where there is neither."""
         images, bad = ImageFiles(self.place), list[str]()
         if table := next(self.place.rglob(_REPORTS), None):
@@ -45,7 +46,8 @@ class IuXray(OwnData):
             said = [each for file in _numbered(self.place.rglob("*.xml")) for each in self._xml(file)]
         if not said:
             raise UserError(_HOW_TO_GET.format(root=self.place, reports=_REPORTS))
-        return [Line(name, images.find(name), text, group=report) for name, report, text in said], bad
+        lines = [Line(name, images.find(name), text, group=report) for name, report, text in said]
+        return lines, {BAD_LINES: bad, **images.odd}
 
     def _tabled(self, table: Path) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[str]]:
         header, reports = read_cells(table)

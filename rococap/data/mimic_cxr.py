@@ -10,10 +10,11 @@ import zipfile
 from collections.abc import Sequence
 from functools import cached_property
 
+from rococap.data.delimited import Table, read_cells
 from rococap.data.image import FileImage
-from rococap.data.own import Line, OwnData
+from rococap.data.own import BAD_LINES, Line, OwnData
+from rococap.data.places import Odd
 from rococap.data.reports import caption, sections
-from rococap.data.tables import Table, read_cells
 from rococap.types import UserError
 
 _SPLIT, _METADATA = "mimic-cxr-2.0.0-split.csv", "mimic-cxr-2.0.0-metadata.csv"
@@ -39,7 +40,7 @@ class MimicCxr(OwnData):
         super().__init__(root, {}, seed=0)
         self.sections, self.views = sections, views
 
-    def lines(self) -> tuple[list[Line], list[str]]:
+    def lines(self) -> tuple[list[Line], Odd]:
         """In the split's order; raises UserError where a table or the reports are missing."""
         header, table = self._table(_SPLIT)
         views = self._views() if self.views is not None else None
@@ -55,7 +56,7 @@ class MimicCxr(OwnData):
             file = self.place / folder / study / f"{image['dicom_id']}.jpg"
             there = FileImage(file) if file.is_file() else None
             lines.append(Line(image["dicom_id"], there, texts[study], image["split"], patient))
-        return lines, table.bad_lines
+        return lines, {BAD_LINES: table.bad_lines}
 
     def _table(self, name: str) -> tuple[list[str], Table]:
         file = next((path for end in ("", ".gz") if (path := self.place / f"{name}{end}").is_file()), None)

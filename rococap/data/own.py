@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from rococap.data.complete import Missing
+from rococap.data.concepts import cuis
 from rococap.data.division import divide
+from rococap.data.ids import bare_id
 from rococap.data.image import StoredImage
 from rococap.data.layout import SPLIT_WORDS
 from rococap.data.pictures.dicom import View
+from rococap.data.places import Odd
 from rococap.data.records import chosen, read_records, texts
 from rococap.data.splits import Loaded, SplitSource
-from rococap.data.tables import bare_id
 from rococap.types import SPLITS, Concept, Example, Split, UserError
 
 log = logging.getLogger(__name__)
@@ -60,13 +63,14 @@ class OwnData(SplitSource):
         self.shares, self.seed = shares, seed
 
     @abstractmethod
-    def lines(self) -> tuple[list[Line], list[str]]:
-        """All that is said of images, in the dataset's order, and the lines that cannot be read."""
+    def lines(self) -> tuple[list[Line], Odd]:
+        """All that is said of images, in the dataset's order; and what is odd, such as lines that cannot be read."""
 
     def load(self, split: Split) -> Loaded:
         """A split; all of them are read at the first. Raises UserError where it or the training split is empty."""
         if not (loaded := self._all[split]).examples:
-            raise UserError(f"{self.place} has no images of {split}.")
+            none = f": none of its {lost:,} ids has one" if (lost := loaded.missing.of) else ""
+            raise UserError(f"{self.place} has no images of {split}{none}.")
         return loaded
 
     def has(self, split: Split) -> bool:
@@ -81,7 +85,7 @@ class OwnData(SplitSource):
 
     @cached_property
     def _all(self) -> dict[Split, Loaded]:
-        lines, bad_lines = self.lines()
+        lines, odd = self.lines()
         there = _one_each(lines)
         if not there:
             raise UserError(
@@ -95,9 +99,15 @@ class OwnData(SplitSource):
             raise UserError(f"{self.place} has no caption to train on.\nWhich column has? data.columns.caption=NAME")
         trained = {line.group for line in of["train"] if line.group}
         found = {split: _loaded(of[split], trained if split != "train" else set()) for split in SPLITS}
-        lost = [line.id for line in lines if line.image is None]
-        whole = {BAD_LINES: bad_lines, NO_IMAGE: lost}
-        found["train"].problems.update({problem: names for problem, names in whole.items() if names})
+        known = {line.id for line in there}
+        absent = [line for line in _one_each(lines, there=False) if line.id not in known]
+        for split, loaded in found.items():
+            lost = [line for line in absent if (_split_said(line, self.place) or "train") == split]
+            # Those of which nothing says the split would have been shared out like all the others.
+            of_all = len(there) + len(absent) if any(not line.split for line in lost) else len(of[split]) + len(lost)
+            problems = {**(odd if split == "train" else {}), NO_IMAGE: [line.id for line in lost]}
+            loaded.problems.update({problem: names for problem, names in problems.items() if names})
+            found[split] = replace(loaded, missing=Missing(len(lost), of_all))
         return found
 
     def _splits(self, lines: Sequence[Line]) -> list[Split]:
@@ -162,7 +172,7 @@ class ColumnData(OwnData):
 def lines_of(
     table: Path, columns: Mapping[str, str | None], find: Callable[[str], StoredImage | None]
 ) -> tuple[list[Line], list[str]]:
-    """What a table says, and its lines that cannot be read; raises UserError as `read_records` and `chosen`.
+    """What a table says, and which of its lines cannot be read; raises UserError as `read_records` and `chosen`.
 
     Args:
         find: the image of a name.
@@ -184,7 +194,7 @@ def lines_of(
 def line_of(name: str, image: StoredImage | None, cells: Mapping[str, Sequence[str]]) -> Line:
     """A line from the texts of its cells, by what they hold."""
     first = {what: "".join(cells.get(what, [])[:1]) for what in ("split", "group")}
-    concepts = [part.strip() for text in cells.get("concepts", []) for part in text.split(";") if part.strip()]
+    concepts = cuis(cells.get("concepts", []))
     attribution = ", ".join(cells.get("licence", []))
     return Line(
         name, image, tuple(cells["caption"]), **first, concepts=tuple(map(Concept, concepts)), attribution=attribution
@@ -200,11 +210,11 @@ def id_of(name: str, folder: Path) -> str:
     return bare_id(str(path))
 
 
-def _one_each(lines: Sequence[Line]) -> list[Line]:
-    """One for each image that is there, with the captions of all."""
+def _one_each(lines: Sequence[Line], *, there: bool = True) -> list[Line]:
+    """One for each image that is there, or is not, with the captions of all."""
     found: dict[str, Line] = {}
     for line in lines:
-        if line.image is None:
+        if (line.image is None) == there:
             continue
         first = found.setdefault(line.id, line)
         if first is not line:

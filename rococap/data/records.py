@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rococap.data.tables import read_cells
+from rococap.data.delimited import read_cells
+from rococap.data.text_files import read_text
 from rococap.types import UserError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -81,23 +82,17 @@ def texts(value: Any) -> list[str]:
 
 def _json_lines(path: Path) -> Records:
     rows, bad_lines = [], []
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError):
-                    row = None
-                if isinstance(row, dict):
-                    rows.append(row)
-                else:
-                    bad_lines.append(f"line {number}")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is no UTF-8 text ({error}).\nSave it as UTF-8.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            bad_lines.append(f"line {number}")
     return Records(list(dict.fromkeys(name for row in rows for name in row)), rows, bad_lines)
 
 

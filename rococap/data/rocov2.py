@@ -10,10 +10,12 @@ import logging
 from functools import cached_property
 from pathlib import Path
 
-from rococap.data.image import StoredImage
-from rococap.data.layout import Layout
+from rococap.data.complete import Missing
+from rococap.data.concepts import cuis
+from rococap.data.ids import ByName, bare_id, by_number
+from rococap.data.layout import Images, Layout
 from rococap.data.splits import Loaded, SplitSource
-from rococap.data.tables import ByName, bare_id, by_number, read_table
+from rococap.data.tables import read_table
 from rococap.types import Concept, Example, Split, UserError
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class RocoV2(SplitSource):
 
     def has(self, split: Split) -> bool:
         layout = self._layout
-        return layout.table(split, "captions") is not None or (split == "test" and bool(layout.images(split)[0]))
+        return layout.table(split, "captions") is not None or (split == "test" and bool(layout.images(split).found))
 
     def load(self, split: Split) -> Loaded:
         """A split in its table's order. Without a table, as ImageCLEF gives test images: by number, without captions.
@@ -57,36 +59,34 @@ class RocoV2(SplitSource):
         table = self._layout.table(split, "captions")
         if table is None and split != "test":
             raise UserError(f"{self.root} has no captions of {split}: no {split}_captions.csv.{self._nested()}")
-        images, odd = self._layout.images(split)
-        if not images:
+        images = self._layout.images(split)
+        if not images.found:
             raise UserError(
                 f"{self.root} has no images of {split}: neither {split}_images.zip nor a folder named {split} that "
                 f"holds any.{self._nested()}"
             )
         if table is None:
-            log.warning("test: no captions file; its %s images can be captioned, not scored", f"{len(images):,}")
-            captions: dict[str, str] = dict.fromkeys(sorted(images, key=by_number), "")
+            count = f"{len(images.found):,}"
+            log.warning("test: no captions file; its %s images can be captioned, not scored", count)
+            captions: dict[str, str] = dict.fromkeys(sorted(images.found, key=by_number), "")
             problems: dict[str, list[str]] = {}
         else:
             captions, problems = _captions(table)
             if split != "test" and not any(captions.values()):
                 raise UserError(f"{table} holds no caption in its {len(captions):,} lines.\nDownload it again.")
-        return self._join(split, captions, images, problems | odd)
+        return self._join(split, captions, images, problems | images.odd)
 
-    def _join(
-        self, split: Split, captions: dict[str, str], images: dict[str, StoredImage], problems: dict[str, list[str]]
-    ) -> Loaded:
-        by_name = ByName(images)
-        found = {name: key for name in captions if (key := by_name.find(name)) is not None}
+    def _join(self, split: Split, captions: dict[str, str], images: Images, problems: dict[str, list[str]]) -> Loaded:
+        found = ByName(images.found).match(captions)
         problems["ids have no image and are left out"] = [name for name in captions if name not in found]
-        listed = set(found.values())
-        problems["images have no id in the captions file and are left out"] = [
-            key for key in images if key not in listed
-        ]
+        if not images.shared:
+            listed = set(found.values())
+            unlisted = [key for key in images.found if key not in listed]
+            problems["images have no id in the captions file and are left out"] = unlisted
         if not found:
             raise UserError(
                 f"None of the {len(captions):,} ids of {split} under {self.root} has an image: the first id is "
-                f"{next(iter(captions), 'missing')}, the first image {next(iter(images))}."
+                f"{next(iter(captions), 'missing')}, the first image {next(iter(images.found))}."
             )
         if captioned := any(captions.values()):
             problems["captions are empty; these images are left out"] = [name for name in found if not captions[name]]
@@ -95,7 +95,7 @@ class RocoV2(SplitSource):
         examples = [
             Example(
                 id=name,
-                image=images[key],
+                image=images.found[key],
                 captions=(captions[name],) if captions[name] else (),
                 concepts=concepts.get(name, ()),
                 attribution=", ".join(filter(None, self._articles.get(name, []))),
@@ -103,21 +103,22 @@ class RocoV2(SplitSource):
             )
             for name, key in kept.items()
         ]
-        return Loaded(examples, {problem: names for problem, names in problems.items() if names})
+        missing = Missing(len(captions) - len(found), len(captions))
+        return Loaded(examples, {problem: names for problem, names in problems.items() if names}, missing)
 
     def _concepts(self, split: Split) -> ByName[tuple[Concept, ...]]:
         listed, by_hand = self._cuis(split, manual=False), self._cuis(split, manual=True)
         concepts = {}
         for name in listed.entries | by_hand.entries:
             chosen = by_hand.get(name, [])
-            cuis = dict.fromkeys([*listed.get(name, []), *chosen])
-            concepts[name] = tuple(Concept(cui, self._names.get(cui, ""), cui in chosen) for cui in cuis)
+            both = dict.fromkeys([*listed.get(name, []), *chosen])
+            concepts[name] = tuple(Concept(cui, self._names.get(cui, ""), cui in chosen) for cui in both)
         return ByName(concepts)
 
     def _cuis(self, split: Split, *, manual: bool) -> ByName[list[str]]:
         path = self._layout.table(split, "concepts", manual=manual)
         rows = read_table(path, "ID", "CUIs").rows if path else []
-        return ByName({bare_id(name): [cui.strip() for cui in cuis.split(";") if cui.strip()] for name, cuis in rows})
+        return ByName({bare_id(name): cuis([listed]) for name, listed in rows})
 
     @cached_property
     def _names(self) -> dict[str, str]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rococap.data.hub_rows import RowImage, had, undecoded
+from rococap.data.concepts import cuis
+from rococap.data.hub_rows import RowImage, had, require_whole, undecoded
+from rococap.data.ids import bare_id
+from rococap.data.records import texts
 from rococap.data.splits import Loaded, SplitSource
-from rococap.data.tables import bare_id
 from rococap.types import Concept, Example, Split, UserError
 
 MIRROR = "eltorio/ROCOv2-radiology"
-COLUMNS = ("image", "image_id", "caption", "cui")
+COLUMNS = ("image", "image_id", "caption")  # and cui, the concepts
 NAMES: dict[Split, str] = {"train": "train", "valid": "validation", "test": "test"}
 
 
@@ -30,23 +32,31 @@ class RocoV2Hub(SplitSource):
         where = f"{self.root or MIRROR}, {NAMES[split]}"
         if absent := [column for column in COLUMNS if column not in rows.column_names]:
             raise UserError(f"{where} has no column {absent[0]!r}; it has {', '.join(rows.column_names)}.")
-        table = rows.select_columns(["image_id", "caption", "cui"])[:]
+        table = rows.select_columns([name for name in rows.column_names if name in ("image_id", "caption", "cui")])[:]
+        listed = table.get("cui") or [None] * len(rows)
         holders = tuple(Path(file["filename"]) for file in rows.cache_files)
         examples: dict[str, Example] = {}
-        repeated, empty = [], []
-        for number, (name, caption, cuis) in enumerate(zip(*table.values(), strict=True)):
-            name, caption = bare_id(name), (caption or "").strip()
-            if name in examples:
+        repeated, empty, nameless = [], [], []
+        for number, (given, text, said) in enumerate(zip(table["image_id"], table["caption"], listed, strict=True)):
+            name, caption = bare_id(str(given)), str(text or "").strip()
+            if given is None:
+                nameless.append(f"row {number + 1}")
+            elif name in examples:
                 repeated.append(name)
             elif not caption:
                 empty.append(name)
             else:
-                concepts = tuple(Concept(cui, manual=True) for cui in cuis or () if cui != "nan")
+                concepts = tuple(Concept(cui, manual=True) for cui in cuis(texts(said)))
                 image = RowImage(rows, number, f"{where}, {name}", holders)
                 examples[name] = Example(name, image, (caption,), concepts)
         if not examples:
             raise UserError(f"{where} has no row with a caption.")
-        found = {"rows repeat an id; the first of each is kept": repeated, "captions are empty; left out": empty}
+        found = {
+            "rows repeat an id; the first of each is kept": repeated,
+            "captions are empty; left out": empty,
+            "rows have no id and are left out": nameless,
+            "rows have no concepts, for there is no column cui": [] if "cui" in table else list(examples),
+        }
         problems = {what: names for what, names in found.items() if names}
         return Loaded(list(examples.values()), problems)
 
@@ -72,4 +82,5 @@ class RocoV2Hub(SplitSource):
                 f"{self.root} holds no {NAMES[split]}-*.parquet, nor does its folder data.\n"
                 f"Download them from https://huggingface.co/datasets/{MIRROR}, or leave data.root out."
             )
+        require_whole(files)
         return files

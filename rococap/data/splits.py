@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rococap.data.complete import NONE, Missing
 from rococap.data.image import StoredImage
 from rococap.data.kept.checksums import checksums
 from rococap.data.pictures.dicom import USUAL, View
@@ -19,10 +20,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A split as it was read."""
+    """A split as it was read.
+
+    Attributes:
+        problems: what was left out or odd -> which ids or lines.
+        missing: ids without an image.
+    """
 
     examples: list[Example]
-    problems: dict[str, list[str]]  # what was left out or odd -> which ids or lines
+    problems: dict[str, list[str]]
+    missing: Missing = NONE
 
 
 class SplitSource(ABC):
@@ -59,13 +66,17 @@ class SplitSource(ABC):
         """What was left out or odd: a description -> the ids or lines concerned."""
         return self.loaded(split).problems
 
+    def missing(self, split: Split) -> Missing:
+        """How many ids of a split have no image."""
+        return self.loaded(split).missing
+
     def loaded(self, split: Split) -> Loaded:
         """A split, read on first use; its problems are counted in the log then."""
         if split not in SPLITS:
             raise UserError(f"There is no split {split!r}: choose one of {', '.join(SPLITS)}.")
         if split not in self._loaded:
             loaded = self.load(split)
-            self._loaded[split] = Loaded([self._viewed(example) for example in loaded.examples], loaded.problems)
+            self._loaded[split] = replace(loaded, examples=[self._viewed(example) for example in loaded.examples])
             for problem, names in self._loaded[split].problems.items():
                 log.warning("%s: %s %s (first: %s)", split, f"{len(names):,}", problem, ", ".join(names[:3]))
         return self._loaded[split]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rococap.data.image_files import ImageFiles
 from rococap.data.layout import SPLIT_WORDS
-from rococap.data.own import ColumnData, Line, lines_of
+from rococap.data.own import BAD_LINES, ColumnData, Line, lines_of
+from rococap.data.places import Odd
 from rococap.data.records import SUFFIXES
 from rococap.types import SPLITS, UserError
 
@@ -18,14 +19,15 @@ class Table(ColumnData):
     `root` is the table, or a folder with one table, or with one for each split: `train.csv`, `val.csv`, `test.csv`.
     """
 
-    def lines(self) -> tuple[list[Line], list[str]]:
+    def lines(self) -> tuple[list[Line], Odd]:
         """Of all tables; raises UserError where it is not clear which these are."""
-        lines, bad_lines = [], []
+        lines, bad_lines, images = [], [], dict[Path, ImageFiles]()
         for table, split in self._tables():
-            found, bad = lines_of(table, self.columns, ImageFiles(table.parent).find)
+            files = images.setdefault(table.parent, ImageFiles(table.parent))
+            found, bad = lines_of(table, self.columns, files.find)
             lines += [replace(line, split=split or line.split) for line in found]
             bad_lines += [f"{table.name} {each}" for each in bad]
-        return lines, bad_lines
+        return lines, {BAD_LINES: bad_lines, **next(iter(images.values())).odd}
 
     def _tables(self) -> list[tuple[Path, str]]:
         """Each with the split that its name says, empty where it says none."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from rococap.data.complete import noteworthy
 from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.data.kept import keys
 from rococap.data.pictures.dicom import USUAL, View
@@ -115,12 +116,20 @@ def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder:
     captions = shared_captions(captioner, data, split, recipe, parts, title)
     if is_helper():
         return
+    note_missing(data, folder)
     folder.unseal(*_sealed(split))
     with PredictionWriter(file) as writer:
         for e in examples:
             writer.write(Prediction(e.id, captions[e.id], e.captions, e.concepts, e.attribution, e.group))
     folder.seal(_sealed(split)[0])
     parts.remove()
+
+
+def note_missing(data: CaptionData, folder: RunFolder) -> None:
+    """Keep in run.json what is missing of the splits that were prepared."""
+    said = folder.state.get("missing_images", {})
+    others = {split: texts for split, texts in said.items() if split not in data.missing}
+    folder.note(missing_images=others | noteworthy(data.missing))
 
 
 def _sealed(split: Split) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rococap.data.tables import bare_id, read_table
+from rococap.data.ids import bare_id
+from rococap.data.tables import read_table
 from rococap.runs.predictions import read_predictions, read_text
 from rococap.types import Prediction, UserError
 

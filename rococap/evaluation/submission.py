@@ -12,8 +12,9 @@ import zipfile
 from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
+from rococap.data.ids import ByName, bare_id
 from rococap.data.kept.files import write_whole
-from rococap.data.tables import ByName, bare_id, read_table
+from rococap.data.tables import read_table
 from rococap.metrics.text import one_line
 from rococap.types import UserError
 

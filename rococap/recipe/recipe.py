@@ -53,6 +53,7 @@ class DataSettings:
     max_tokens: int
     drop_leaks: bool
     overfit: float
+    allow_missing: bool = False
 
 
 @dataclass(frozen=True)

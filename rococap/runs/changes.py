@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 BESIDE = ("name", "on_change", "baselines", "checkpoint", "logger", "metrics", "callbacks.progress")
 # What cannot change weights may differ when a run goes on.
 _FREE = (
-    *BESIDE, *PLACE, "data.workers", "decoding.batch_size", "callbacks.early_stopping", "trainer.log_every_n_steps",
-    "trainer.max_time", "trainer.min_epochs", "trainer.enable_progress_bar", "trainer.profiler",
-    "trainer.detect_anomaly",
+    *BESIDE, *PLACE, "data.workers", "data.allow_missing", "decoding.batch_size", "callbacks.early_stopping",
+    "trainer.log_every_n_steps", "trainer.max_time", "trainer.min_epochs", "trainer.enable_progress_bar",
+    "trainer.profiler", "trainer.detect_anomaly",
 )  # fmt: skip
 _LENGTH, _PATIENCE = "trainer.max_epochs", "callbacks.early_stopping"
 # How many processes share the images of a step: the step is the same.

@@ -38,7 +38,10 @@ def show_run(folder: RunFolder) -> None:
 
 
 def show_warnings(folder: RunFolder) -> None:
-    """A line for each guard that is out of bounds, of every split that was captioned."""
+    """A line for whatever is missing of the data, and for each guard that is out of bounds."""
+    for texts in folder.state.get("missing_images", {}).values():
+        for text in texts:
+            Terminal().print(f"{text}: scores are of the others", style="yellow", soft_wrap=True)
     for split, guards in folder.state.get("guards", {}).items():
         for guard in guards:
             if guard["warning"]:

@@ -82,6 +82,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     facts = environment(conf_folder(HydraConfig.get()), recipe.device, arithmetic, data.fingerprint)
     write_environment(folder, facts)
     data.examples(data.validates_on)  # images and tokens are made ready before anything runs
+    evaluate.note_missing(data, folder)
     folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
     console.print(audit_table(parts))
     folder.note(trainable_parameters=sum(part.trainable for part in parts))

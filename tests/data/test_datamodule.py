@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dirty import Copy
 from drawn import zenodo
 from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from standin import Words
 
+from rococap.data.complete import noteworthy
 from rococap.data.datamodule import CaptionData
 from rococap.data.dataset import pad
 from rococap.data.image import BytesImage, FileImage, read
@@ -54,6 +56,42 @@ SETTINGS = {
     "max_tokens": 128,
     "seed": 0,
 }
+
+
+def lacking(folder: Path, absent: int, damaged: int) -> RocoV2:
+    """A copy of 40 images of each split; of train so many have no image, and so many none that can be read."""
+    copy = Copy(40)
+    for number, name in enumerate(copy.ids("train")[: absent + damaged]):
+        if number < absent:
+            del copy.images["train"][name]
+        else:
+            copy.images["train"][name] = b"<html>"
+    return RocoV2(str(copy.write(folder)))
+
+
+@pytest.mark.parametrize(("absent", "damaged"), [(4, 0), (0, 4), (1, 3)])
+def test_a_tenth_may_be_missing_and_is_said(absent, damaged, tmp_path):
+    module = data(lacking(tmp_path / "data", absent, damaged))
+    assert len(module.examples("train")) == 36 and len(module.examples("valid")) == len(
+        RocoV2(str(tmp_path / "data")).examples("valid")
+    )
+    said = noteworthy(module.missing)
+    assert list(said) == ["train"] and len(said["train"]) == (absent > 0) + (damaged > 0)
+    assert said["train"][0] == (
+        f"train: {absent} of 40 ids have no image ({absent / 40:.1%})"
+        if absent
+        else "train: 4 of 40 images cannot be read (10.0%)"
+    )
+
+
+@pytest.mark.parametrize(("absent", "damaged"), [(5, 0), (0, 5)])
+def test_more_is_refused_unless_it_is_allowed(absent, damaged, tmp_path):
+    source = lacking(tmp_path / "data", absent, damaged)
+    with pytest.raises(
+        UserError, match=r"train: 5 of 40 .* \(12\.5%\): this copy is not whole.\n.*data\.allow_missing=true"
+    ):
+        data(source).examples("train")
+    assert len(data(source, allow_missing=True).examples("train")) == 35
 
 
 def data(source, **changes) -> CaptionData:
@@ -96,7 +134,7 @@ def test_splits_are_taken_and_ordered_as_asked(tmp_path):
 def test_a_split_is_prepared_when_it_is_needed(tmp_path):
     source = Drawn(tmp_path / "x")
     source.splits["test"][0] = Example("unreadable", BytesImage(b"", "an empty file"), ())
-    module = data(source)
+    module = data(source, allow_missing=True)
     list(module.train_dataloader()), list(module.val_dataloader())
     assert [example.id for example in module.examples("test")] == ["test1", "test2"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +69,21 @@ def test_mistakes_are_named(tmp_path):
         Hub(path, **(SOURCE | {"columns": {"image": "words"}})).examples("train")
     with pytest.raises(UserError, match="could not be read by datasets"):
         Hub(str(tmp_path / "nowhere"), **SOURCE).examples("train")
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (["00000-of-00003"], r"2 of 3 files of train are missing: train-00001-of-00003, train-00002-of-00003"),
+        (["00000-of-00003", "00002-of-00003"], r"1 of 3 files of train are missing: train-00001-of-00003\."),
+        (["00000-of-00002", "00001-of-00002", "00000-of-00001"], "two downloads are mixed"),
+    ],
+)
+def test_a_download_that_is_not_whole_is_refused(there, said, tmp_path):
+    place = Path(publish(tmp_path / "set", {"train": slice(0, 12)}))
+    content = (place / "train-00000-of-00001.parquet").read_bytes()
+    (place / "train-00000-of-00001.parquet").unlink()
+    for name in there:
+        (place / f"train-{name}.parquet").write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        Hub(str(place), **SOURCE).examples("train")

@@ -237,7 +237,7 @@ def test_errors_say_what_where_and_what_to_do(copy):
     assert "no column 'Caption'" in message() and "ID, Text" in message()
     write(copy / "train_captions.csv", "ID,Caption", [("a", "b")])
     assert "None of the 1 ids" in message()
-    (copy / "train_captions.csv").write_bytes("ID,Caption\na,\u00e9t\u00e9\n".encode("latin-1"))
+    (copy / "train_captions.csv").write_bytes("ID,Caption\na,\u80f8\u90e8\n".encode("shift-jis"))
     assert "UTF-8" in message()
     (copy / "train_captions.csv").write_bytes(b"")
     assert "empty" in message()

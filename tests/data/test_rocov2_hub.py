@@ -99,6 +99,8 @@ def test_errors_say_what_to_do(tmp_path, monkeypatch):
     assert str(tmp_path) in message(tmp_path)
     datasets.Dataset.from_list([{"image_id": "x", "text": "y"}]).to_parquet(tmp_path / "validation-0.parquet")
     assert "no column 'image'" in message(tmp_path)
+    (tmp_path / "validation-0.parquet").rename(tmp_path / "validation-00000-of-00003.parquet")
+    assert "2 of 3 files of validation are missing: validation-00001-of-00003, " in message(tmp_path)
     with pytest.raises(UserError, match="no split"):
         RocoV2Hub(None).examples("dev")
     with monkeypatch.context() as patch:
@@ -108,3 +110,22 @@ def test_errors_say_what_to_do(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setitem(sys.modules, "datasets", None)
         assert 'pip install -e ".[hub]"' in message(None)
+
+
+@pytest.mark.parametrize("written", ["C1;C2", "C1|C2", "['C1', 'C2']", ["C1", "C2"]])
+def test_concepts_in_one_text_are_no_letters(written, tmp_path):
+    rows = [{**row, "cui": written, "image_id": number} for number, row in enumerate(rows_of("test", 3))]
+    table = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
+    table.to_parquet(tmp_path / "test-00000-of-00001.parquet")
+    examples = RocoV2Hub(str(tmp_path)).examples("test")
+    assert [example.id for example in examples] == ["0", "1", "2"]
+    assert {tuple(concept.cui for concept in example.concepts) for example in examples} == {("C1", "C2")}
+
+
+def test_without_concepts_there_are_captions(tmp_path):
+    rows = [{key: row[key] for key in ("image", "image_id", "caption")} for row in rows_of("test", 3)]
+    table = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
+    table.to_parquet(tmp_path / "test-00000-of-00001.parquet")
+    source = RocoV2Hub(str(tmp_path))
+    assert [example.concepts for example in source.examples("test")] == [()] * 3
+    assert "rows have no concepts, for there is no column cui" in source.problems("test")

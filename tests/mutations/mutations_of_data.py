@@ -10,7 +10,7 @@ SUBSET = "rococap/data/subset.py"
 LEAKS = "rococap/data/doctor/leaks.py"
 COPIES = "rococap/data/doctor/copies.py"
 IMAGE = "rococap/data/image.py"
-TABLES = "rococap/data/tables.py"
+IDS, DELIMITED = "rococap/data/ids.py", "rococap/data/delimited.py"
 FIELD = "getattr(self, field.name) for field in fields(self)}"
 KEY = "keys.Features(images, self.weights, self.encoding, self.arithmetic, np.dtype(self.dtype).name)"
 
@@ -200,14 +200,35 @@ DATA = [
     M("bombs are opened", IMAGE, "> MAX_PIXELS:\n", "> 10 * MAX_PIXELS:\n", "data/test_damage.py"),
     M(
         "ids padded by zeros are one",
-        TABLES,
-        "keys[short] = None if short in keys else name",
-        "keys[short] = name",
-        "data/test_tables.py",
+        IDS,
+        "keys[plain] = None if plain in keys else name",
+        "keys[plain] = name",
+        "data/test_ids.py",
+    ),
+    M(
+        "rows may be swallowed",
+        DELIMITED,
+        "if len(fields) == len(rows[0][1]) and like.fits(fields[0].strip()):",
+        "if len(fields) > len(rows[0][1]) and like.fits(fields[0].strip()):",
+        "data/test_delimited.py",
+    ),
+    M(
+        "half unpacked files are taken",
+        "rococap/data/layout.py",
+        "there.path.stat().st_size != size:",
+        "there.path.stat().st_size > size:",
+        "data/test_places.py",
+    ),
+    M(
+        "any share of the images may be missing",
+        "rococap/data/complete.py",
+        "missing.share > REFUSED and not allowed",
+        "missing.share > 2 * REFUSED and not allowed",
+        "data/test_datamodule.py",
     ),
     M(
         "lines of too many fields are read",
-        TABLES,
+        DELIMITED,
         "if len(fields) == len(header):",
         "if len(fields) >= len(header):",
         "data/test_rocov2.py data/test_damage.py",

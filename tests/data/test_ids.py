@@ -1,4 +1,4 @@
-from rococap.data.tables import ByName
+from rococap.data.ids import ByName
 
 
 def test_ids_are_found_however_they_are_padded_unless_two_differ_in_that_alone():
