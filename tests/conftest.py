@@ -7,6 +7,7 @@ import sys
 import tempfile
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: each of the tests' processes has one core
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks the network, or waits for one that does not answer
 
 import pytest
 from commands import ROOT, SERVERS, SMALL, command

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from commands import ROOT
+from commands import ROOT, command
 from llava_med_checkpoints import llava_med_directory
 from PIL import Image
 from transformers import AutoTokenizer, LlavaForConditionalGeneration
@@ -58,8 +58,8 @@ def test_a_tower_of_ones_own(tmp_path):
 def test_converted_it_opens_with_plain_transformers(tmp_path):
     (tmp_path / "theirs").mkdir()
     llava_med_directory(tmp_path / "theirs", dtype=torch.bfloat16)
-    script = [sys.executable, ROOT / "scripts" / "convert_llava_med.py", "--path", tmp_path / "theirs"]
-    done = subprocess.run([*script, "--out", tmp_path / "ours"], capture_output=True, text=True, cwd=tmp_path)
+    script = [ROOT / "scripts" / "convert_llava_med.py", "--path", tmp_path / "theirs"]
+    done = command(*script, "--out", tmp_path / "ours", cwd=tmp_path, cache=tmp_path)
     assert done.returncode == 0, done.stderr
     captioner = llava_med(str(tmp_path / "theirs")).eval()
     opened = LlavaForConditionalGeneration.from_pretrained(tmp_path / "ours", dtype=torch.float32).eval()
@@ -76,9 +76,7 @@ def test_converted_it_opens_with_plain_transformers(tmp_path):
         message, chat_template=template, tokenize=False
     )
     assert said.endswith("[INST] <unk>\nWhat is it? [/INST] ")
-    assert (
-        "is not empty" in subprocess.run([*script, "--out", tmp_path / "ours"], capture_output=True, text=True).stderr
-    )
+    assert "is not empty" in command(*script, "--out", tmp_path / "ours", cwd=tmp_path, cache=tmp_path).stderr
 
 
 def test_what_is_missing_is_said_before_weights_are_read(tmp_path):

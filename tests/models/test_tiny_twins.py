@@ -100,6 +100,7 @@ def test_knows_nothing_of_the_phantom_before_adaptation(name, visual_tokens):
     assert Facts()(said, [list(example.captions) for example in examples]).corpus["facts"] < 0.5
 
 
+@pytest.mark.slow
 def test_three_families_take_part_in_one_sweep(tmp_path):
     small = [word for word in SMALL if not word.startswith(("model=", "trainer.max_epochs="))]
     words = ["sweep=architecture", *small, "metrics=[facts]", "logger=[csv]", "trainer.max_epochs=1", "name=three"]

@@ -15,6 +15,7 @@ from rococap.runs.folder import RunFolder
 from rococap.runs.results import FILE, read_results
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_of_two_processes_keeps_the_state_of_both_within_an_epoch(place, run):
     words = [ROOT / "train.py", *SMALL, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=4"]
     words += ["metrics=[]", "logger=[csv]", "baselines=false", "lora.dropout=0.2", "checkpoint.every=0.1s"]

@@ -97,6 +97,7 @@ def test_a_job_that_is_told_to_leave_is_queued_again_and_ends(place):
     assert logs.count("works on seed=103") == 2 and "Requeued job" in logs
 
 
+@pytest.mark.slow
 def test_jobs_in_other_processes_are_waited_for_where_one_died(place):
     process = begin(place, "-m", "seed=104,106", "name=local", "hydra/launcher=submitit_local")
     assert any("has not produced any output" in line for line in process.stdout), process.stderr.read()

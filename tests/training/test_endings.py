@@ -122,7 +122,7 @@ def test_a_checkpoint_that_the_disk_has_no_room_for_ends_the_run_whole(trained, 
     """A limit of a file's size stands for a disk that is full: the same call of the system fails."""
     (tmp_path / "limited.py").write_text(FULL)
     words = [tmp_path / "limited.py", ROOT / "train.py", *LITTLE, "trainer.max_epochs=1", "name=disk"]
-    done = command(*words, cwd=place, cache=place / "cache", kind=None)
+    done = command(*words, cwd=place, cache=place / "cache")
     folder = RunFolder(place / "multirun" / "disk")
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     assert "epoch=00.ckpt cannot be written" in done.stderr and "checkpoint.keep=best+last" in done.stderr

@@ -111,7 +111,7 @@ def assert_same(run, folder):
 
 
 def test_a_few_kills(tmp_path):
-    assert sum(survive(tmp_path, 4, seed=0, share=0.0).values()) == 4
+    assert sum(survive(tmp_path, 3, seed=0, share=0.0).values()) == 3
 
 
 @pytest.mark.slow
