@@ -52,6 +52,14 @@ class DecodingConfig:
 
 
 @dataclass
+class ConceptsConfig:
+    kind: str = MISSING  # all, or those that a person assigned (manual)
+    min_count: int = MISSING  # training images that a concept must have to be a label
+    threshold: Any = MISSING  # global, per_class or a probability
+    neighbours: int = MISSING  # training images that the baseline of that name looks at
+
+
+@dataclass
 class CheckpointConfig:
     every: str | None = MISSING  # a time such as 15min; null: only after an epoch
     keep: Any = MISSING  # of the epochs' checkpoints: auto, all, best+last or a number
@@ -73,6 +81,7 @@ class RunConfig:
     )
     data: DataConfig = MISSING
     decoding: DecodingConfig = MISSING
+    concepts: ConceptsConfig = MISSING
     checkpoint: CheckpointConfig = MISSING
     model: dict[str, Any] = MISSING
     lora: dict[str, Any] = MISSING

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -21,11 +22,65 @@ class UserError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Concept:
-    """A UMLS concept of an image; `manual` where a person assigned it."""
+    """A UMLS concept of an image.
+
+    Attributes:
+        manual: whether a person assigned it.
+        listed: whether it is of the image's own list; ROCOv2 has one of all concepts, and another of the manual ones,
+            which might name more.
+    """
 
     cui: str
     name: str = ""
     manual: bool = False
+    listed: bool = True
+
+
+def listed(cuis: Iterable[str]) -> str:
+    """Concepts as one text, the prediction of a detector: `C0040405;C0817096`."""
+    return ";".join(cuis)
+
+
+def caption_of(example: Example) -> str | None:
+    """The first caption of an example: the one trained on."""
+    return example.captions[0] if example.captions else None
+
+
+def codes(text: str) -> set[str]:
+    """The concepts that a text lists, as ImageCLEF's evaluator reads it: an empty text lists the empty concept."""
+    return {code.strip().upper() for code in text.split(";")}
+
+
+def concepts_of(example: Example) -> str:
+    """The concepts of an example as one text, each once; empty where it has none."""
+    return listed(dict.fromkeys(concept.cui.strip().upper() for concept in example.concepts if concept.listed))
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The concepts that a detector knows, the most frequent first.
+
+    Attributes:
+        counts: training images that each has.
+        images: in training.
+    """
+
+    concepts: tuple[Concept, ...]
+    counts: tuple[int, ...]
+    images: int
+
+    def __len__(self) -> int:
+        return len(self.concepts)
+
+    @cached_property
+    def cuis(self) -> tuple[str, ...]:
+        """Their codes."""
+        return tuple(concept.cui for concept in self.concepts)
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """The number of each code."""
+        return {cui: number for number, cui in enumerate(self.cuis)}
 
 
 class LazyImage(Protocol):
@@ -76,8 +131,11 @@ class Processor(Protocol):
         """An RGB image resized to `uint8 [3, height, width]`; scaling and normalising happen in the model."""
         ...
 
-    def tokens(self, caption: str, limit: int) -> tuple[list[int], bool]:
-        """Token ids of a caption with the end token last, at most `limit` of them; and whether it was cut."""
+    def tokens(self, text: str, limit: int, /) -> tuple[list[int], bool]:
+        """Token ids of a caption with the end token last, at most `limit` of them; and whether it was cut.
+
+        Of a detector the text is a list of concepts, and a label is a token.
+        """
         ...
 
     @property
@@ -88,7 +146,7 @@ class Processor(Protocol):
 
 @dataclass(slots=True)
 class Batch:
-    """Examples on their way into a model."""
+    """Examples on their way into a model. Of a detector the tokens are labels, in any order."""
 
     ids: Sequence[str]  # empty where a process has no image of a batch: its one row stands in, and counts nothing
     input_ids: Tensor  # int64 [batch, tokens]: caption, end token, padding on the right
@@ -103,6 +161,18 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a model says of an image; of a detector the text is a list of concepts, `C0040405;C0817096`.
+
+    Attributes:
+        probabilities: of a detector, float32 [labels].
+    """
+
+    text: str
+    probabilities: np.ndarray | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """A caption that a model gave, beside what is known of the image: one line of `predictions/<split>.jsonl`."""
 
@@ -114,5 +184,7 @@ class Prediction:
     group: str = ""  # of its image
 
 
+# What a model that is always right says of an example; None where that is not known.
+Answer = Callable[[Example], str | None]
 # Captions and their examples -> values by name, such as {"cider": 0.4}.
 Scorer = Callable[[Sequence[str], Sequence[Example]], dict[str, float]]

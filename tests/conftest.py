@@ -89,6 +89,25 @@ def recipe():
 
 
 @pytest.fixture(scope="session")
+def detection():
+    """What `detected` was run with, beside its name."""
+    few = ["data.source.train=96", "data.source.valid=12", "data.source.test=30", "data.batch_size=16"]
+    few += ["model.visual_tokens=49", "optimizer.lr=5e-3", "trainer.max_epochs=2", "logger=[csv]"]
+    return [ROOT / "train.py", "data=phantom", "model=tiny_detector", *few]
+
+
+@pytest.fixture(scope="session")
+def detected(place, run, detection):
+    """The folder of a finished run of a detector of concepts."""
+    with FileLock(place / "detected.lock"):
+        if not (place / "detected").exists():
+            done = run(*detection, "name=detected")
+            assert done.returncode == 0, done.stdout + done.stderr
+            (place / "detected").write_text(done.stdout)
+    return place / "multirun" / "detected"
+
+
+@pytest.fixture(scope="session")
 def finished(place, run, recipe):
     """The folder of a finished run, with scores and an offline W&B run."""
     with FileLock(place / "finished.lock"):

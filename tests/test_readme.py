@@ -52,6 +52,10 @@ COMPOSED = [
     "python train.py data.root=DIR model=prefix model.encoder=google/medsiglip-448 name=prefix",
     "python train.py -m data.root=DIR model=vit_gpt2,blip,smolvlm name=architectures",
     "python train.py sweep=architecture name=three",
+    "python train.py experiment=demo_concepts",
+    "python train.py data.root=DIR model=detector metrics=[concepts] data.fraction=1 name=detector",
+    "python train.py data.root=DIR model=detector lora=attention lora.parts=[tower] data.fraction=1 name=detector_lora",
+    "python train.py -m data.root=DIR model=detector model.encoder=microsoft/rad-dino,google/medsiglip-448 name=towers",
 ]
 TOGETHER = [
     "python train.py data.root=DIR trainer.devices=2 data.global_batch_size=8 name=pair",
@@ -81,9 +85,13 @@ OWN = [
 ]
 APART = [
     "lora=none",
+    "lora=frozen_tower",
     "lora=zero_shot",
     "optimizer=schedule_free",
     "metrics=imageclef",
+    "metrics=[concepts]",
+    "model=detector",
+    "model=tiny_detector",
 ]  # words that do not go with every other
 OTHER = ["python scripts/benchmark.py train --baseline FILE --json FILE"]  # see tests/test_benchmark.py
 # See tests/scripts/test_untrained.py.
@@ -192,7 +200,7 @@ def test_recipes_compose(line, jobs):
     words = shlex.split(line.rpartition(".py ")[2])
     check_command_line(CONF, argv=words)
     assert len(jobs) >= math.prod(1 + word.count(",") for word in words)
-    given = dict(word.split("=") for word in words if "=" in word and "," not in word)
+    given = dict(word.split("=") for word in words if "=" in word and not set(",[") & set(word))
     for job in jobs:
         chosen = job.hydra.runtime.choices
         composed = {key: chosen.get(key, str(OmegaConf.select(job, key))) for key in given}
@@ -202,7 +210,7 @@ def test_recipes_compose(line, jobs):
 def test_the_folder_is_as_described(demo):
     cells = [words(row[0]) for row in section("A run's folder")]
     described = {name.strip("/") for names in cells for name in names}
-    absent = {"model", "augment.png"}  # of lora=none, instead of the adapter; of augment=light
+    absent = {"model", "augment.png", "concepts.csv"}  # of lora=none, not the adapter; of augment=light; of a detector
     assert {name for name in described if not (demo / name).exists()} == absent
     assert {p.name for p in demo.iterdir() if p.name[0] != "."} <= {name.split("/")[0] for name in described}
 
@@ -218,7 +226,7 @@ def settings():
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         recipes = [compose("train"), compose("train", ["model=vit_gpt2_fresh"]), compose("train", ["model=blip"])]
-        recipes += [compose("train", [word]) for word in ("model=vlm", "data=table")]
+        recipes += [compose("train", [word]) for word in ("model=vlm", "model=detector", "data=table")]
     return {name for recipe in recipes for name in names(OmegaConf.to_container(recipe), "")}
 
 
@@ -247,7 +255,7 @@ def test_the_settings_exist(settings):
         words_of_turn = [f"{key}={values[turn % len(values)]}" for key, values in shown.items()]
         check_command_line(CONF, argv=[word for word in words_of_turn if word not in APART])
     for word in APART:
-        check_command_line(CONF, argv=[word])
+        check_command_line(CONF, argv=[word, *(["model=detector"] if word == "metrics=[concepts]" else [])])
 
 
 def test_settings_named_in_the_text_exist(settings):
@@ -271,4 +279,4 @@ def test_the_map_of_the_house_is_the_house():
     rooms = {path.name for path in (ROOT / "rococap").iterdir() if path.name[0] not in "_." and path.name != "assets"}
     assert set(named) == rooms and len(named) == len(rooms)
     answers = [answer.strip("`") for _, answer in questions[1:]]
-    assert len(answers) == 13 and [path for path in answers if not (ROOT / path).is_file()] == []
+    assert len(answers) == 14 and [path for path in answers if not (ROOT / path).is_file()] == []

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from rococap.checks.annotations import described, fits, forms
+from rococap.checks.answers import unanswered
 from rococap.checks.pairs import mismatched
 from rococap.checks.ranges import out_of_range
 from rococap.checks.signatures import Parameter, Signature, of_class, signature
@@ -49,7 +50,7 @@ def problems(cfg: DictConfig) -> list[Problem]:
     found += _arguments("", config, signature("rococap.config.RunConfig"), "", partial=False)
     found += _untargeted(config)
     found += _targets(config, "")
-    for faults in (out_of_range, mismatched, trainer_faults, checkpoint_faults):
+    for faults in (out_of_range, mismatched, unanswered, trainer_faults, checkpoint_faults):
         found += [Problem(path, fault) for path, fault in faults(config)]
     return list(dict.fromkeys(found))
 

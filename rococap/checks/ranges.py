@@ -21,10 +21,14 @@ _SHARE = (lambda value: 0 <= value <= 1, "from 0 to 1")
 _POSITIVE = (lambda value: value > 0, "more than 0")
 
 ON_CHANGE = ("stop", "keep", "rerun")
+KINDS = ("all", "manual")
+THRESHOLDS = ("global", "per_class")
 
 # By path; only numbers that are there are held against it.
 RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295, as NumPy wants"),
+    "concepts.min_count": _at_least(1),
+    "concepts.neighbours": _at_least(1),
     "data.fraction": (lambda value: 0 < value <= 1, "more than 0 and at most 1"),
     "data.batch_size": _at_least(1),
     "data.global_batch_size": _at_least(1),
@@ -35,6 +39,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "decoding.max_new_tokens": _at_least(1),
     "decoding.num_beams": _at_least(1),
     "decoding.batch_size": _at_least(1),
+    "model.heads": _at_least(1),
     "lora.rank": _at_least(1),
     "lora.alpha": _POSITIVE,
     "lora.dropout": (lambda value: 0 <= value < 1, "at least 0 and less than 1"),
@@ -81,6 +86,10 @@ def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
             "trainer.strategy",
             f"must be one of {', '.join(STRATEGIES)}, not {strategy}: each process holds the model",
         )
+    if (kind := _at(config, "concepts.kind")) not in KINDS:
+        yield "concepts.kind", f"must be {' or '.join(KINDS)}, not {kind!r}"
+    if fault := _threshold_fault(_at(config, "concepts.threshold")):
+        yield "concepts.threshold", fault
     yield from _monitor(config)
 
 
@@ -88,6 +97,14 @@ def _at(config: Any, path: str) -> Any:
     for key in path.split("."):
         config = config.get(key) if isinstance(config, dict) else None
     return config
+
+
+def _threshold_fault(threshold: Any) -> str | None:
+    if threshold in THRESHOLDS or threshold == "???":
+        return None
+    if isinstance(threshold, int | float) and not isinstance(threshold, bool) and 0 < threshold < 1:
+        return None
+    return f"must be {', '.join(THRESHOLDS)} or a number between 0 and 1, not {threshold!r}"
 
 
 def _folder_fault(name: str) -> str | None:

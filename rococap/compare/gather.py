@@ -99,7 +99,7 @@ def _require_one_signature(rows: Mapping[str, Mapping[str, Row]]) -> None:
 
 def _counted(run: Run, metrics: Mapping[str, Metric], rows: Mapping[str, Row]) -> dict[str, FloatArray] | str:
     """Statistics `[images, k]` of the metrics that the run was scored with; or why they do not belong to its scores."""
-    chosen = {key: metric for key, metric in metrics.items() if set(metric.names) <= set(rows)}
+    chosen = {key: metric for key, metric in metrics.items() if set(metric.names) - set(metric.partial) <= set(rows)}
     try:
         found = statistics(run.folder.path, SPLIT, chosen)
     except UserError as error:
@@ -125,6 +125,8 @@ def _samples(
             stacked = np.stack([counted[label][key] for label in labels])  # [runs, images, k]
             values, draws = metric.combine(stacked.sum(axis=-2)), bootstrap(metric, stacked, groups=groups)
             for column, name in enumerate(metric.names):
+                if not np.isfinite(values[:, column]).all():
+                    continue  # a partial one, of which these images have nothing
                 found[name] = {
                     label: Sample(float(values[run, column]), draws[:, run, column]) for run, label in enumerate(labels)
                 }

@@ -23,7 +23,7 @@ from rococap.data.sampler import LengthSampler
 from rococap.data.splits import SplitSource
 from rococap.data.subset import fixed_sample, subset
 from rococap.processes.group import group
-from rococap.types import Batch, Example, Processor, Source, Split, UserError
+from rococap.types import Answer, Batch, Example, Processor, Source, Split, UserError, caption_of
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class CaptionData(LightningDataModule):
         val_images: how many of `valid` are used, null for all.
         encoder: the frozen tower whose features are kept; None where batches hold pixels.
         max_tokens: of a caption, end token included; what is longer is cut, and counted in the log.
+        answer: from an example to the text that is trained on.
         overfit: the first so many batches, or below 1 such a share of the images, are trained and validated on; 0: all.
         drop_leaks: leave out of `train`, before its fraction is taken, what also stands in `valid` or `test`.
         allow_missing: use a split of which much is not there.
@@ -64,12 +65,13 @@ class CaptionData(LightningDataModule):
         max_tokens: int,
         seed: int,
         encoder: Encoder | None = None,
+        answer: Answer = caption_of,
         drop_leaks: bool = False,
         overfit: float = 0,
         allow_missing: bool = False,
     ) -> None:
         super().__init__()
-        self.source, self.processor, self.encoder = source, processor, encoder
+        self.source, self.processor, self.encoder, self.answer = source, processor, encoder, answer
         self.fraction, self.subset_seed, self.seed = fraction, subset_seed, seed
         self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
         self.length_pool = length_pool
@@ -206,12 +208,10 @@ class CaptionData(LightningDataModule):
         return self._chose
 
     def _tokens(self, examples: Sequence[Example], split: Split) -> list[list[int]]:
-        """The first caption of each example: the one trained on. None gives no tokens."""
+        """Those of each example's answer; none where that is not known."""
         rows, cut = [], 0
-        for example in examples:
-            ids, was_cut = (
-                self.processor.tokens(example.captions[0], self.max_tokens) if example.captions else ([], False)
-            )
+        for text in map(self.answer, examples):
+            ids, was_cut = ([], False) if text is None else self.processor.tokens(text, self.max_tokens)
             rows.append(ids)
             cut += was_cut
         if cut:

@@ -108,11 +108,15 @@ class RocoV2(SplitSource):
 
     def _concepts(self, split: Split) -> ByName[tuple[Concept, ...]]:
         listed, by_hand = self._cuis(split, manual=False), self._cuis(split, manual=True)
+        only = not listed.entries  # this copy has no other list
         concepts = {}
         for name in listed.entries | by_hand.entries:
             chosen = by_hand.get(name, [])
-            both = dict.fromkeys([*listed.get(name, []), *chosen])
-            concepts[name] = tuple(Concept(cui, self._names.get(cui, ""), cui in chosen) for cui in both)
+            of_image = listed.get(name, [])
+            concepts[name] = tuple(
+                Concept(cui, self._names.get(cui, ""), cui in chosen, only or cui in of_image)
+                for cui in dict.fromkeys([*of_image, *chosen])
+            )
         return ByName(concepts)
 
     def _cuis(self, split: Split, *, manual: bool) -> ByName[list[str]]:

@@ -5,6 +5,11 @@ common    the most frequent training caption, for every image
 nearest   the caption of the training image whose features, averaged over positions, have the greatest cosine
 prior     what the trained captioner says of the mean of all training features, for every image
 
+Of a detector there are base and prior too, and
+
+constant    the set of concepts with the best score on valid, for every image
+neighbours  the concepts that enough of the nearest training images have, as many as are best on valid
+
 All but the last are the same for every run of a sweep with the same data and base: they are computed once, and kept.
 """
 
@@ -28,12 +33,13 @@ from rococap.data.datamodule import CaptionData
 from rococap.data.kept import keys
 from rococap.data.kept.files import write_whole
 from rococap.data.kept.folders import REMEDY, cache_folder, writing
+from rococap.evaluation.concept_systems import above_best, best_constant, neighbour_votes
 from rococap.evaluation.shared_captions import Parts, shared_captions
 from rococap.evaluation.split_scores import score_predictions, signatures
 from rococap.metrics.base import Metric
-from rococap.models.base import Captioner
+from rococap.models.base import Model
 from rococap.processes.group import group
-from rococap.recipe.captioning import captioning, encoding
+from rococap.recipe.captioning import asking, encoding
 from rococap.recipe.parts import build_captioner
 from rococap.recipe.recipe import Recipe
 from rococap.runs.predictions import PredictionWriter, read_predictions
@@ -46,14 +52,14 @@ MEAN = "mean_feature.npy"
 _BATCH = 64
 
 
-def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, recipe: Recipe) -> list[Row]:
+def baseline_rows(captioner: Model, data: CaptionData, split: Split, recipe: Recipe) -> list[Row]:
     """Scores of all other systems on a split, without blind scores; none where it has no captions.
 
     Args:
         captioner: the trained one, for the prior.
     """
     examples = data.examples(split)
-    if not recipe.metrics or not any(example.captions for example in examples):
+    if not recipe.metrics or not any(map(data.answer, examples)):
         return []
     known = _Known(captioner, data, split, recipe)
     with writing(known.folder):  # a second run that needs the same waits for it here
@@ -62,14 +68,14 @@ def baseline_rows(captioner: Captioner, data: CaptionData, split: Split, recipe:
         log.info("no prior: the vision tower trains, and each run would have to encode all images again")
         return rows
     mean = torch.from_numpy(np.load(known.folder / MEAN))
-    said = captioning(captioner, recipe)(mean[None])[0]
+    said = asking(captioner, recipe)(mean[None])[0].text
     return rows + _score(recipe.metrics, _constant(examples, said), split, "prior")
 
 
-def share_base(captioner: Captioner, data: CaptionData, split: Split, recipe: Recipe) -> None:
+def share_base(captioner: Model, data: CaptionData, split: Split, recipe: Recipe) -> None:
     """Caption a split before adaptation by all processes of the run, for `baseline_rows` to find it kept."""
     known = _Known(captioner, data, split, recipe)
-    if not recipe.metrics or not known.has_base or not any(example.captions for example in data.examples(split)):
+    if not recipe.metrics or not known.has_base or not any(map(data.answer, data.examples(split))):
         return
     first = group().rank == 0
     with writing(known.folder) if first else nullcontext():
@@ -83,20 +89,20 @@ def share_base(captioner: Captioner, data: CaptionData, split: Split, recipe: Re
 class _Known:
     """The systems that no run changes, for a captioner whose run they are held against."""
 
-    captioner: Captioner
+    captioner: Model
     data: CaptionData
     split: Split
     recipe: Recipe
 
     @cached_property
-    def base(self) -> Captioner:
+    def base(self) -> Model:
         """A captioner whose vision tower is as it was before adaptation; it may be the trained one."""
         return build_captioner(self.recipe) if self.captioner.tower_trains else self.captioner
 
     @cached_property
     def folder(self) -> Path:
         """Where they are kept."""
-        groups = ("model", "precision", "decoding")
+        groups = ("model", "precision", "decoding", *(("concepts",) if self.recipe.has_labels else ()))
         key = keys.Captions(
             dataset=self.data.fingerprint,
             chosen=self.recipe.chosen_examples,
@@ -134,8 +140,10 @@ class _Known:
         return read_results(kept)
 
     def _systems(self) -> dict[str, list[Prediction]]:
-        """Captions of base, common and nearest, and beside them the mean feature; what is kept is read."""
+        """What base, common and nearest say, and beside them the mean feature; what is kept is read."""
         makers = {"base": self.base_captions, "common": self._common, "nearest": self._nearest}
+        if self.captioner.answers == "concepts":
+            makers = {"base": self.base_captions, "constant": self._best_constant, "neighbours": self._neighbours}
         if not self.has_base:
             del makers["base"]
         for name, make in makers.items():
@@ -148,22 +156,46 @@ class _Known:
         parts = Parts(self.folder / "base", self.folder.name)
         title = f"Captioning {self.split} before adaptation"
         base = build_captioner(self.recipe)
-        captions = shared_captions(base, self.data, self.split, self.recipe, parts, title)
-        yield from _said(self.data.examples(self.split), list(captions.values()))
+        said = shared_captions(base, self.data, self.split, self.recipe, parts, title)
+        yield from _said(self.data.examples(self.split), [each.text for each in said.values()])
         parts.remove()
 
     def _common(self) -> Iterator[Prediction]:
-        common = mode(example.captions[0] for example in self.data.examples("train"))
+        common = mode(self.data.answer(example) or "" for example in self.data.examples("train"))
         yield from _constant(self.data.examples(self.split), common)
 
     def _nearest(self) -> Iterator[Prediction]:
-        train, mean = self._features("train")
+        train = self._trained()
         asked, _ = self._features(self.split)
-        # Beside the captions, since the training images are read once.
-        write_whole(self.folder / MEAN, lambda file: np.save(file, mean.numpy()), REMEDY)
-        captions = [example.captions[0] for example in self.data.examples("train")]
+        captions = [self.data.answer(example) or "" for example in self.data.examples("train")]
         nearest = torch.cat([(rows @ train.T).argmax(dim=1) for rows in torch.split(asked, 1024)])  # [images]
         yield from _said(self.data.examples(self.split), [captions[index] for index in nearest.tolist()])
+
+    def _best_constant(self) -> Iterator[Prediction]:
+        judged = self._judged(self.data.validates_on) or self._judged("train")
+        yield from _constant(self.data.examples(self.split), best_constant(judged))
+
+    def _neighbours(self) -> Iterator[Prediction]:
+        labels, count = self.recipe.labels, self.recipe.concepts.neighbours
+        trained, on = self._judged("train", any_at_all=True), self.data.validates_on
+        train = self._trained()
+        votes = {
+            split: neighbour_votes(self._features(split)[0], train, trained, labels, count)
+            for split in {on, self.split}
+        }
+        said = above_best(votes[self.split], votes[on], self._judged(on), labels)
+        yield from _said(self.data.examples(self.split), said)
+
+    def _judged(self, split: Split, *, any_at_all: bool = False) -> list[str]:
+        """What is right for each image of a split; nothing where no image has a concept."""
+        texts = [self.data.answer(example) or "" for example in self.data.examples(split)]
+        return texts if any(texts) or any_at_all else []
+
+    def _trained(self) -> Tensor:
+        """Directions of the training images; their mean feature is kept too, since they are read once."""
+        train, mean = self._features("train")
+        write_whole(self.folder / MEAN, lambda file: np.save(file, mean.numpy()), REMEDY)
+        return train
 
     def _features(self, split: Split) -> tuple[Tensor, Tensor]:
         """Directions of a split's features, each averaged over positions, [images, width]; and their mean.

@@ -16,20 +16,23 @@ from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.data.kept import keys
 from rococap.data.pictures.dicom import USUAL, View
 from rococap.evaluation.baselines import baseline_rows
+from rococap.evaluation.detected import concept_scores, keep_probabilities
 from rococap.evaluation.shared_captions import Parts, shared_captions
-from rococap.evaluation.split_scores import score_predictions
+from rococap.evaluation.split_scores import scorable, score_predictions
 from rococap.evaluation.sufficient_statistics import keep
+from rococap.evaluation.watching import watch
 from rococap.metrics.base import Metric
-from rococap.metrics.guards import Watch
 from rococap.metrics.measure import ready, score
-from rococap.models.base import Captioner
-from rococap.recipe.captioning import captioning, encoding
+from rococap.models.base import Model
+from rococap.models.detector import Detector
+from rococap.recipe.captioning import asking, encoding
 from rococap.recipe.parts import best_captioner, build_data
 from rococap.recipe.recipe import Recipe
 from rococap.runs.environment import code_digest
 from rococap.runs.folder import RunFolder
 from rococap.runs.locks import hold_run, is_helper
 from rococap.runs.predictions import PredictionWriter, read_predictions
+from rococap.runs.probabilities import file_of as probabilities_file
 from rococap.runs.results import FILE, Row, per_sample_file, read_results, write_per_sample, write_results
 from rococap.types import Example, Prediction, Scorer, Split
 
@@ -39,7 +42,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # Draws the pages of a split that was captioned, by the captioner given, and gives the files by name.
-Report = Callable[[RunFolder, Split, Sequence[Example], Captioner], Mapping[str, Path]]
+Report = Callable[[RunFolder, Split, Sequence[Example], Model], Mapping[str, Path]]
 
 
 def evaluate(
@@ -94,34 +97,37 @@ def caption_images(
 
 
 def caption_files(
-    captioner: Captioner, recipe: Recipe, images: Sequence[Path], view: View = USUAL
+    captioner: Model, recipe: Recipe, images: Sequence[Path], view: View = USUAL
 ) -> Iterator[tuple[Path, str | UnreadableImage]]:
     """Each image file with its caption by a captioner, on the recipe's device, or with what is wrong with it."""
-    encode, caption = encoding(captioner, recipe), captioning(captioner, recipe)
+    encode, ask = encoding(captioner, recipe), asking(captioner, recipe)
     for image in images:
         try:
             pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image, view))))
         except UnreadableImage as error:
             yield image, error
         else:
-            yield image, caption(encode(pixels[None]))[0]
+            yield image, ask(encode(pixels[None]))[0].text
 
 
-def caption_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> None:
+def caption_split(captioner: Model, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> None:
     """Write `predictions/<split>.jsonl`; the processes of a run share out the work, and the first one writes."""
     file, examples = folder.path / "predictions" / f"{split}.jsonl", data.examples(split)
     file.parent.mkdir(exist_ok=True)
     parts = Parts(file.with_suffix(""), _captions_key(captioner, data, folder, recipe))
-    title = f"Captioning {split} ({len(examples):,} images)"
-    captions = shared_captions(captioner, data, split, recipe, parts, title)
+    doing = "Captioning" if captioner.answers == "captions" else "Detecting concepts in"
+    title = f"{doing} {split} ({len(examples):,} images)"
+    said = shared_captions(captioner, data, split, recipe, parts, title)
     if is_helper():
         return
     note_missing(data, folder)
     folder.unseal(*_sealed(split))
     with PredictionWriter(file) as writer:
         for e in examples:
-            writer.write(Prediction(e.id, captions[e.id], e.captions, e.concepts, e.attribution, e.group))
-    folder.seal(_sealed(split)[0])
+            writer.write(Prediction(e.id, said[e.id].text, e.captions, e.concepts, e.attribution, e.group))
+    if isinstance(captioner, Detector):
+        keep_probabilities(folder, split, said, captioner)
+    folder.seal(*_sealed(split)[:2])
     parts.remove()
 
 
@@ -134,31 +140,35 @@ def note_missing(data: CaptionData, folder: RunFolder) -> None:
 
 def _sealed(split: Split) -> tuple[str, ...]:
     """The files of a split that are compared and submitted from, its predictions first."""
-    return f"predictions/{split}.jsonl", FILE, per_sample_file(split)
+    return f"predictions/{split}.jsonl", probabilities_file(split), FILE, per_sample_file(split)
 
 
-def _captions_key(captioner: Captioner, data: CaptionData, folder: RunFolder, recipe: Recipe) -> str:
+def _captions_key(captioner: Model, data: CaptionData, folder: RunFolder, recipe: Recipe) -> str:
     with folder.best_checkpoint().open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
-    names = ("seed", "model", "lora", "precision", "features", "decoding")
+    names = ("seed", "model", "lora", "precision", "features", "decoding", "concepts")
     settings = {name: recipe.settings[name] for name in names}
     key = keys.Parts(data.fingerprint, weights, settings, recipe.arithmetic, recipe.device, code_digest())
     return key.digest()
 
 
-def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> list[Row]:
+def score_split(captioner: Model, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> list[Row]:
     """Score what `caption_split` wrote, into evaluation_results.csv and scores/; gives no row without references."""
     metrics = recipe.metrics
     predictions = read_predictions(folder.path / "predictions" / f"{split}.jsonl")
-    guards = watch(captioner, folder, recipe)([p.prediction for p in predictions], [p.references for p in predictions])
+    texts, captions, concepts = zip(*((p.prediction, p.references, p.concepts) for p in predictions), strict=True)
+    guards = watch(captioner, folder, recipe)(texts, captions, concepts)
     folder.note(guards={**folder.state.get("guards", {}), split: [asdict(guard) for guard in guards]})
-    if not metrics or not any(p.references for p in predictions):
-        why = "the split has no captions" if metrics else "metrics=[]"
-        log.info("%s: %d captions written, not scored (%s)", split, len(predictions), why)
+    if not metrics or not scorable(metrics, predictions):
+        why = f"the split has no {captioner.answers}" if metrics else "metrics=[]"
+        log.info("%s: %d predictions written, not scored (%s)", split, len(predictions), why)
         return []
-    scored = score_predictions(metrics, predictions, split)
+    scored = score_predictions(metrics, predictions, split, made=captioner.made)
     rows = scored.rows() + scored.slice_rows()
     rows += baseline_rows(captioner, data, split, recipe) if recipe.baselines else []
+    if isinstance(captioner, Detector):
+        rows, compared = concept_scores(folder, split, predictions, captioner.labels, rows)
+        folder.note(guards={**folder.state["guards"], split: [asdict(guard) for guard in [*guards, *compared]]})
     write_per_sample(folder.path, split, [p.id for p in predictions], scored.per_sample())
     keep(folder.path, split, {key: statistics[0] for key, statistics in scored.statistics.items()})
     file = folder.path / FILE
@@ -166,31 +176,6 @@ def score_split(captioner: Captioner, data: CaptionData, split: Split, folder: R
     write_results(file, others + rows)
     folder.seal(*_sealed(split))
     return rows
-
-
-def watch(captioner: Captioner, folder: RunFolder, recipe: Recipe) -> Watch:
-    """The guards of a run's captions."""
-    limit = recipe.decoding.max_new_tokens
-    return Watch(
-        length=lambda text: len(captioner.processor.tokens(text, limit)[0]),
-        limit=limit,
-        common=folder.state.get("common_caption", ""),
-    )
-
-
-def watched(scorer: Scorer | None, watch: Watch) -> Scorer | None:
-    """A scorer that gives the guards' values too, and says what a guard means that is out of bounds."""
-    if scorer is None:
-        return None
-
-    def watched_score(captions: Sequence[str], examples: Sequence[Example]) -> dict[str, float]:
-        guards = watch(captions, [example.captions for example in examples])
-        for guard in guards:
-            if guard.warning:
-                log.warning("%s", guard.warning)
-        return {**scorer(captions, examples), **{guard.name: guard.value for guard in guards}}
-
-    return watched_score
 
 
 def scorer(metrics: Mapping[str, Metric]) -> Scorer | None:

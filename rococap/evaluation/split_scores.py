@@ -21,13 +21,18 @@ _Estimate = tuple[str, float, float | None, float | None]  # name, value, ends o
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What metrics made of the captions of a split: `statistics [orders, images, k]` by the metric's key."""
+    """What metrics made of the captions of a split: `statistics [orders, images, k]` by the metric's key.
+
+    Attributes:
+        made: how the texts were made, as fields of a signature.
+    """
 
     split: str
     system: str
     predictions: Sequence[Prediction]
     metrics: Mapping[str, Metric]
     statistics: Mapping[str, FloatArray]
+    made: Sequence[str] = ()
 
     def rows(self) -> list[Row]:
         """Scores of the whole split with intervals; where they were asked for, also the blind scores and the gains.
@@ -53,21 +58,28 @@ class Scored:
 
     def _rows(self, part: str, images: IntArray, measured: Mapping[str, FloatArray]) -> Iterator[Row]:
         chosen = [self.predictions[image] for image in images]
-        signed = signatures({key: self.metrics[key] for key in measured}, chosen, self.split, len(self.predictions))
+        scored = {key: self.metrics[key] for key in measured}
+        signed = signatures(scored, chosen, self.split, len(self.predictions), self.made)
         for key, statistics in measured.items():
-            for estimate in _estimates(self.metrics[key], statistics[:, images], [p.group for p in chosen]):
+            left_out = self.metrics[key].of_whole if part != "all" else ()
+            groups = [p.group for p in chosen]
+            for estimate in _estimates(self.metrics[key], statistics[:, images], groups, left_out):
                 yield Row(self.split, self.system, part, *estimate, len(chosen), signed[key])
 
 
 def signatures(
-    metrics: Mapping[str, Metric], predictions: Sequence[Prediction], split: str, scored: int | None = None
+    metrics: Mapping[str, Metric],
+    predictions: Sequence[Prediction],
+    split: str,
+    scored: int | None = None,
+    made: Sequence[str] = (),
 ) -> dict[str, str]:
     """How each metric's scores of some predictions are made, by its key; see `signature`."""
     ids = [prediction.id for prediction in predictions]
     truths = {key: [_truth(metric, prediction) for prediction in predictions] for key, metric in metrics.items()}
     groups = int(group_numbers([prediction.group for prediction in predictions]).max(initial=-1)) + 1
     count = groups if groups < len(ids) else None
-    return {key: signature(metric, split, ids, truths[key], scored, count) for key, metric in metrics.items()}
+    return {key: signature(metric, split, ids, truths[key], scored, count, made) for key, metric in metrics.items()}
 
 
 def score_predictions(
@@ -76,41 +88,57 @@ def score_predictions(
     split: str,
     system: str = "model",
     with_blind: bool = True,
+    made: Sequence[str] = (),
 ) -> Scored:
     """Measure captions against their references. Blind scores of 10,000 captions take METEOR two minutes.
 
+    Args:
+        made: see `Scored`.
+
     Raises:
-        UserError: ids that have no reference, or to which a metric gives no number.
+        UserError: ids that have no reference, or to which a metric gives no number; or none has a concept.
     """
-    _require_references(predictions, split)
+    _require_truth(metrics, predictions, split)
     orders = blind.orders(len(predictions)) if with_blind else np.arange(len(predictions))[None]
     texts, references, concepts = zip(*((p.prediction, p.references, p.concepts) for p in predictions), strict=True)
     measured = measure(metrics, texts, references, orders, concepts)
     for key, statistics in measured.items():
-        _require_numbers(key, metrics[key].combine(statistics[0]), predictions, split)
-    return Scored(split, system, predictions, metrics, measured)
+        _require_numbers(key, metrics[key], statistics[0], predictions, split)
+    return Scored(split, system, predictions, metrics, measured, made)
 
 
-def _estimates(metric: Metric, statistics: FloatArray, groups: Sequence[str]) -> Iterator[_Estimate]:
+def _estimates(
+    metric: Metric, statistics: FloatArray, groups: Sequence[str], left_out: Sequence[str]
+) -> Iterator[_Estimate]:
     """Of score, and with several orders blind score and gain, from statistics `[orders, images, k]`."""
     values = blind.split(metric.combine(statistics.sum(axis=-2)))
     draws = blind.split(bootstrap(metric, statistics, groups=groups))
     several = group_numbers(groups).max() > 0
     for suffix, scores in values.items():
-        low, high = interval(draws[suffix])
+        there = np.isfinite(scores)
         for column, name in enumerate(metric.names):
-            ends = (float(low[column]), float(high[column])) if several else (None, None)
+            if name in left_out or not (there[column] or name not in metric.partial):
+                continue
+            low, high = interval(draws[suffix][:, column])
+            ends = (float(low), float(high)) if several else (None, None)
             yield name + suffix, float(scores[column]), *ends
 
 
 def _truth(metric: Metric, prediction: Prediction) -> tuple[str, ...]:
+    if metric.answers == "concepts":  # names are of no account
+        marked = {f"{c.cui.strip().upper()}{'*' * c.manual}{'' if c.listed else '-'}" for c in prediction.concepts}
+        return tuple(sorted(marked))
     if metric.truth == "concepts":
         return tuple(f"{concept.cui} {concept.name}" for concept in prediction.concepts)
     return prediction.references
 
 
-def _require_numbers(key: str, scores: FloatArray, predictions: Sequence[Prediction], split: str) -> None:
-    wrong = [p.id for p, numbers in zip(predictions, np.isfinite(scores), strict=True) if not numbers.all()]
+def _require_numbers(
+    key: str, metric: Metric, statistics: FloatArray, predictions: Sequence[Prediction], split: str
+) -> None:
+    columns = [column for column, name in enumerate(metric.names) if name not in metric.partial]
+    there = np.isfinite(metric.combine(statistics)[:, columns])
+    wrong = [p.id for p, numbers in zip(predictions, there, strict=True) if not numbers.all()]
     if wrong:
         raise UserError(
             f"metrics: {key} gives {len(wrong)} of {len(predictions)} predictions of {split} no number: "
@@ -118,7 +146,17 @@ def _require_numbers(key: str, scores: FloatArray, predictions: Sequence[Predict
         )
 
 
-def _require_references(predictions: Sequence[Prediction], split: str) -> None:
+def scorable(metrics: Mapping[str, Metric], predictions: Sequence[Prediction]) -> bool:
+    """Whether any of the images has what these metrics compare texts with."""
+    of_concepts = all(metric.truth == "concepts" for metric in metrics.values())
+    return any(p.concepts if of_concepts else p.references for p in predictions)
+
+
+def _require_truth(metrics: Mapping[str, Metric], predictions: Sequence[Prediction], split: str) -> None:
+    if all(metric.truth == "concepts" for metric in metrics.values()):
+        if not any(p.concepts for p in predictions):
+            raise UserError(f"Nothing to score: none of the {len(predictions)} images of {split} has a concept.")
+        return
     bare = [p.id for p in predictions if not any(text.strip() for text in p.references)]
     if len(bare) == len(predictions):
         raise UserError(f"Nothing to score: none of the {len(bare)} predictions of {split} has a reference.")

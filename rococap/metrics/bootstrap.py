@@ -66,8 +66,8 @@ def group_numbers(groups: Sequence[str]) -> IntArray:
 
 
 def interval(draws: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Ends `[...]` of the 95 % percentile interval of draws `[resamples, ...]`."""
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    """Ends `[...]` of the 95 % percentile interval of draws `[resamples, ...]`, of those that are numbers."""
+    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high
 
 

@@ -32,8 +32,13 @@ class Watch:
     limit: int
     common: str
 
-    def __call__(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> list[Guard]:
-        """Every guard that can be had: without references none of length, without a common caption none of that."""
+    def __call__(
+        self, captions: Sequence[str], references: Sequence[Sequence[str]], concepts: Sequence[object] = ()
+    ) -> list[Guard]:
+        """Every guard that can be had: without references none of length, without a common caption none of that.
+
+        Images' `concepts` are of no account.
+        """
         guards = [unique_ratio(captions), repetition(captions)]
         guards.append(length_limit([self.length(text) for text in captions], self.limit))
         if any(text.strip() for texts in references for text in texts):

@@ -9,6 +9,7 @@ from importlib.metadata import version
 
 from rococap.metrics.base import Metric
 
+OF_SYSTEM = ("threshold",)  # fields that say how texts were made, not how they are scored
 REVISION = 1  # of rococap's own scoring; raised when a score changes
 
 
@@ -19,12 +20,14 @@ def signature(
     references: Sequence[Sequence[str]],
     scored: int | None = None,
     groups: int | None = None,
+    system: Sequence[str] = (),
 ) -> str:
     """Of one metric's scores on these images. Equal signatures mean comparable scores.
 
     Args:
         references: what the captions were compared with, see `Metric.truth`.
         groups: patients or articles that the images are of, which are resampled as wholes; None where each is its own.
+        system: fields that say how the texts were made: they tell systems apart, not ways to score.
         scored: of how many images these are a part, which were scored together; they are all where left out.
     """
     counts = sorted({len(texts) for texts in references})
@@ -38,6 +41,7 @@ def signature(
         *(f"{package}:{version(package)}" for package in metric.scorers),
         f"rococap:{REVISION}",
         f"data:{fingerprint(ids, references)}",
+        *system,
     ]
     return "|".join(fields)
 
@@ -51,6 +55,7 @@ def fingerprint(ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
 def difference(signatures: Iterable[str]) -> str:
     """What keeps scores of these signatures out of one column, such as `n: 500, 9927`; empty where nothing does."""
     parsed = [dict(field.partition(":")[::2] for field in text.split("|")) for text in dict.fromkeys(signatures)]
+    parsed = [{name: value for name, value in fields.items() if name not in OF_SYSTEM} for fields in parsed]
     names = dict.fromkeys(name for fields in parsed for name in fields)
     values = {name: list(dict.fromkeys(fields.get(name, "none") for fields in parsed)) for name in names}
     return "; ".join(f"{name}: {', '.join(found)}" for name, found in values.items() if len(found) > 1)

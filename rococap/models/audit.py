@@ -9,7 +9,8 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 
-from rococap.models.base import Captioner, plain_name
+from rococap.models.base import Model
+from rococap.models.names import plain_name
 from rococap.types import UserError
 
 _MEBI = 2**20
@@ -32,7 +33,7 @@ class Part:
         self.bytes += parameter.numel() * parameter.element_size() * (4 if parameter.requires_grad else 1)
 
 
-def audit(captioner: Captioner) -> list[Part]:
+def audit(captioner: Model) -> list[Part]:
     """Count the network's parameters, part by part, in the order of the network.
 
     Raises:
@@ -63,7 +64,7 @@ def audit_table(parts: Iterable[Part]) -> Table:
     return view
 
 
-def refuse_missing_gradients(captioner: Captioner) -> None:
+def refuse_missing_gradients(captioner: Model) -> None:
     """After the first backward pass every trainable parameter must have a gradient; LoRA's first may be zero.
 
     Raises:
@@ -77,7 +78,7 @@ def refuse_missing_gradients(captioner: Captioner) -> None:
         )
 
 
-def refuse_blind(captioner: Captioner, gradient: Tensor | None) -> None:
+def refuse_blind(captioner: Model, gradient: Tensor | None) -> None:
     """After the first backward pass the loss must hang on what the vision tower gave.
 
     Args:
@@ -94,7 +95,7 @@ def refuse_blind(captioner: Captioner, gradient: Tensor | None) -> None:
         )
 
 
-def _refuse_frozen_random(captioner: Captioner) -> None:
+def _refuse_frozen_random(captioner: Model) -> None:
     trains = {
         plain_name(name) for name, p in captioner.model.named_parameters() if p.requires_grad and ".lora_" not in name
     }
@@ -107,7 +108,7 @@ def _refuse_frozen_random(captioner: Captioner) -> None:
         )
 
 
-def _place(captioner: Captioner, name: str) -> str:
+def _place(captioner: Model, name: str) -> str:
     """encoder.layers.3.attention.q_proj.weight -> tower attention: the part, and the place within a block."""
     part, steps = captioner.part(name), name.split(".")[:-1]
     blocks = [i for i, step in enumerate(steps) if step.isdigit() and i + 1 < len(steps)]

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from rococap.models.mismatch import require_match
+from rococap.models.network import Network
+from rococap.models.patches import pooled, pooled_grid
 from rococap.models.processor import HFProcessor, ImageSettings
-from rococap.types import Batch, UserError
-
-Part = Literal["tower", "projector", "decoder"]
-# What PEFT puts into the names of what it wraps.
-_WRAPPERS = re.compile(r"base_model\.model\.|\.base_layer|\.modules_to_save\.\w+|\.original_module|\.lora_\w+\.\w+")
+from rococap.types import Batch, Example, Processor, Said, UserError, caption_of
 
 
-class Captioner(nn.Module, ABC):
-    """An image captioner: three verbs and a processor. What an architecture has to say is in names of its modules.
+class Model(Network, ABC):
+    """What a captioner and a detector of concepts share: a vision tower, a loss, and one text an image.
+
+    What an architecture has to say is in names of its modules, see `Network`.
 
     Attributes:
-        encoder: names of the modules and parameters of `model` that `encode` runs.
-        projector: names of what joins vision tower and decoder, whether `encode` runs it or not.
-        head: name of the module that makes logits.
-        targets: what `lora.target_modules=null` means, by part: names of linear layers, matched at their end.
-        model_class: name of transformers' class of `model`.
-        unused: names of what takes no part in anything, such as a tower's layers beyond the one whose output is taken.
+        answers: what its texts are.
+        use: what the exported weights are for, as a README says it.
+        settles: whether `settle` chooses anything.
         processor: image size and tokenizer; it goes to the data.
-        network: the Hugging Face model that captions, with PEFT around it where it is adapted.
         settings: how images are resized and normalised.
-        new: names of the parameters of `model` that had random values when it was built. Frozen, they would make the
-            model blind in silence; `rococap.models.audit` refuses that.
         base_code: lines of Python that build `base`, the network before adaptation, from public packages.
         opening_code: lines that follow once `model`, the trained network, is open; mostly empty.
         grid: rows and columns of patches that the decoder sees; None where there is no grid.
     """
 
-    encoder: tuple[str, ...]
-    projector: tuple[str, ...] = ()
-    head: str
-    targets: Mapping[Part, tuple[str, ...]]
-    model_class: str
-    unused: tuple[str, ...] = ()
+    use: str
+    answers: Literal["captions", "concepts"]
+    settles: bool = False
 
-    processor: HFProcessor
-    network: Any
+    processor: Processor
     mean: Tensor
     std: Tensor
 
@@ -58,7 +45,7 @@ class Captioner(nn.Module, ABC):
         self,
         network: Any,
         settings: ImageSettings,
-        processor: HFProcessor,
+        processor: Processor,
         new: frozenset[str],
         base_code: str,
         *,
@@ -84,35 +71,6 @@ class Captioner(nn.Module, ABC):
             self.register_buffer(name, value[:, None, None], persistent=False)
 
     @property
-    def model(self) -> Any:
-        """The Hugging Face model itself, whether or not PEFT is around it."""
-        return self.network.get_base_model() if hasattr(self.network, "get_base_model") else self.network
-
-    def part(self, name: str) -> Part:
-        """Of a parameter or module of `model`, by its name before PEFT wrapped it."""
-        if within(name, self.projector):
-            return "projector"
-        return "tower" if within(name, self.encoder) else "decoder"
-
-    def encodes(self, name: str) -> bool:
-        """Whether `encode` runs a parameter or module, named as in `part`."""
-        return within(name, self.encoder)
-
-    @property
-    def tower_trains(self) -> bool:
-        """Whether any weight that `encode` runs is trained; if not, features may be computed once."""
-        return any(parameter.requires_grad for name, parameter in self.named_weights() if self.encodes(name))
-
-    @property
-    def trains(self) -> bool:
-        """Whether any weight is trained."""
-        return any(parameter.requires_grad for parameter in self.network.parameters())
-
-    def named_weights(self) -> list[tuple[str, nn.Parameter]]:
-        """The parameters of `model`, by their names before PEFT wrapped it; LoRA's factors bear their layer's name."""
-        return [(plain_name(name), parameter) for name, parameter in self.model.named_parameters()]
-
-    @property
     @abstractmethod
     def vision_config(self) -> dict[str, Any]:
         """The vision tower's config in plain values, and what else tells what `look` does."""
@@ -125,16 +83,6 @@ class Captioner(nn.Module, ABC):
         """
         normalising = {"scale": self.settings.scale, "mean": self.settings.mean, "std": self.settings.std}
         return {"architecture": type(self).__name__, "config": self.vision_config, **normalising, "grid": self.grid}
-
-    def tower_digest(self) -> str:
-        """Hex digest of the weights that `encode` runs, buffers that are saved with them included."""
-        digest = hashlib.sha256()
-        state = {plain_name(name): tensor for name, tensor in self.model.state_dict().items() if ".lora_" not in name}
-        for name in sorted(name for name in state if self.encodes(name)):
-            tensor = state[name]
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
 
     def encode(self, pixel_values: Tensor) -> Tensor:
         """Run the vision tower.
@@ -162,17 +110,81 @@ class Captioner(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, features: Tensor, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed cross-entropy over the real tokens, and their count.
+        """Summed loss, and what it is summed over.
 
         Args:
             features: what `encode` gave, float [batch, positions, width].
-            input_ids: int64 [batch, tokens], captions with their end token, padded on the right. They are
-                shifted in here, once.
+            input_ids: int64 [batch, tokens], what the processor made of each image's text, padded on the right.
             attention_mask: int64 [batch, tokens], 1 where a token is real.
 
         Returns:
             loss: float scalar, in nats, and count: int64 scalar.
         """
+
+    @staticmethod
+    @abstractmethod
+    def answer(example: Example) -> str | None:
+        """What a model that is always right says of an example; None where that is not known."""
+
+    @abstractmethod
+    def predict(self, features: Tensor, decoding: Mapping[str, int]) -> list[Said]:
+        """What the model says of each image.
+
+        Args:
+            features: float [batch, positions, width].
+            decoding: arguments of `Captioner.generate`.
+        """
+
+    def settle(self, said: Sequence[Said], examples: Sequence[Example]) -> list[str]:
+        """Choose what hangs on a whole validation, such as a threshold; gives the texts that count then."""
+        return [each.text for each in said]
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """How texts were made of what the network computes, as fields of a signature."""
+        return ()
+
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint holds beside the weights, as plain values."""
+        return {}
+
+    def load_facts(self, facts: Mapping[str, Any]) -> None:
+        """Take them back from a checkpoint; raises UserError where they are of another kind of model."""
+        if facts:
+            raise UserError("the checkpoint is of a detector of concepts, not of a captioner.\nTake this run's own.")
+
+    @abstractmethod
+    def example_code(self, folder: str) -> str:
+        """Lines that use the image file IMAGE with `model` and what `save_settings` wrote into a folder."""
+
+    def whole_code(self, folder: str) -> str:
+        """Lines that open the whole `model`, as `save_network` wrote it into a folder."""
+        return f'from transformers import {self.model_class}\n\nmodel = {self.model_class}.from_pretrained("{folder}")'
+
+    def save_settings(self, folder: Path) -> None:
+        """Write what goes with the weights: image processor, tokenizer."""
+        self.settings.save(folder)
+
+
+class Captioner(Model):
+    """An image captioner: three verbs and a processor.
+
+    Its `forward` gives the cross-entropy over the real tokens of captions, which end with their end token and are
+    shifted in there, once.
+    """
+
+    use = "To caption an image"
+    answers = "captions"
+    processor: HFProcessor
+
+    @staticmethod
+    def answer(example: Example) -> str | None:
+        """The first caption: the one trained on."""
+        return caption_of(example)
+
+    def predict(self, features: Tensor, decoding: Mapping[str, int]) -> list[Said]:
+        """Captions."""
+        return [Said(caption) for caption in self.generate(features, **decoding)]
 
     @abstractmethod
     def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
@@ -190,49 +202,10 @@ class Captioner(nn.Module, ABC):
         """
         raise TypeError(f"{type(self).__name__} has no cross-attention to show")
 
-    @abstractmethod
-    def captioning_code(self, folder: str) -> str:
-        """Lines that caption the image file IMAGE with `model` and what `save_settings` wrote into a folder."""
-
-    def save_network(self, folder: Path) -> None:
-        """Write `network` whole, in Hugging Face's format."""
-        self.model.save_pretrained(folder)
-
     def save_settings(self, folder: Path) -> None:
         """Write what goes with the weights: tokenizer, image processor."""
         self.processor.tokenizer.save_pretrained(folder)
-        self.settings.save(folder)
-
-    def train(self, mode: bool = True) -> Captioner:
-        """Set the mode; a frozen tower stays in eval mode, since its dropout would only add noise."""
-        super().train(mode)
-        if mode and not self.tower_trains:
-            for name, module in self.model.named_modules():
-                if self.encodes(plain_name(name)):
-                    module.training = False
-        return self
-
-    def trainable_state(self) -> dict[str, Tensor]:
-        """Name -> weights of all that trains, on their device."""
-        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}
-
-    def load_trainable_state(self, state: dict[str, Tensor]) -> None:
-        """Put weights of `trainable_state` back; raises UserError unless names and shapes are those of what trains."""
-        own = self.trainable_state()
-        require_match(own, state)
-        with torch.no_grad():
-            for name, value in own.items():
-                value.copy_(state[name])
-
-
-def plain_name(name: str) -> str:
-    """A parameter's or module's name before PEFT wrapped the network."""
-    return _WRAPPERS.sub("", name)
-
-
-def within(name: str, places: Iterable[str]) -> bool:
-    """Whether a parameter or module lies in one of some modules, or is one of them."""
-    return any(name == place or name.startswith(f"{place}.") for place in places)
+        super().save_settings(folder)
 
 
 def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
@@ -240,34 +213,7 @@ def token_loss(logits: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(logits.float(), labels, reduction="sum")
 
 
-def pooled_grid(grid: tuple[int, int] | None, visual_tokens: int | None) -> tuple[int, int] | None:
-    """Rows and columns of a grid averaged to a square of so many; raises UserError where it does not fit."""
-    if visual_tokens is None:
-        return grid
-    if grid is None:
-        raise UserError(
-            f"model.visual_tokens={visual_tokens}: what this vision tower gives is no grid of patches, or none known.\n"
-            "Leave it out (null)."
-        )
-    side = int(max(visual_tokens, 0) ** 0.5 + 0.5)
-    if side * side != visual_tokens or not 1 <= side <= min(grid):
-        squares = ", ".join(str(n * n) for n in range(min(grid), 0, -1) if all(length % n == 0 for length in grid))
-        raise UserError(
-            f"model.visual_tokens={visual_tokens}: the vision tower gives {grid[0]} x {grid[1]} patches.\n"
-            f"Take one of {squares}."
-        )
-    return side, side
-
-
-def pooled(features: Tensor, grid: tuple[int, int], to: tuple[int, int]) -> Tensor:
-    """Average the patches of `[batch, positions, width]` to a smaller grid; positions before the patches stay."""
-    lead = features.shape[1] - grid[0] * grid[1]
-    patches = features[:, lead:].transpose(1, 2).reshape(len(features), -1, *grid)
-    averaged = functional.adaptive_avg_pool2d(patches, to).flatten(2).transpose(1, 2)
-    return torch.cat([features[:, :lead], averaged], dim=1)
-
-
-def features_of(captioner: Captioner, batch: Batch) -> Tensor:
+def features_of(captioner: Model, batch: Batch) -> Tensor:
     """What the decoder sees of a batch, float [batch, positions, width]: computed, or as it was kept."""
     if batch.features is not None:
         return batch.features.float()
@@ -276,7 +222,7 @@ def features_of(captioner: Captioner, batch: Batch) -> Tensor:
 
 
 def captioner_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
-    """A checkpoint's weights by the names that `Captioner.load_trainable_state` takes.
+    """A checkpoint's weights by the names that `Model.load_trainable_state` takes.
 
     Raises:
         UserError: it has none.

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import BlipConfig, BlipForConditionalGeneration, GenerationConfig, PreTrainedTokenizerBase
 
 from rococap.models.attention import watched
-from rococap.models.base import Captioner, Part, pooled_grid, token_loss
+from rococap.models.base import Captioner, token_loss
 from rococap.models.hub import (
     load,
     load_config,
@@ -22,6 +22,8 @@ from rococap.models.hub import (
     without_generation,
 )
 from rococap.models.loading import Loading
+from rococap.models.network import Part
+from rococap.models.patches import pooled_grid
 from rococap.models.processor import HFProcessor, ImageSettings
 from rococap.models.towers import grid_of, last_hidden, plain_config, pooling_code, require_size
 
@@ -153,7 +155,7 @@ class Blip(Captioner):
         assert self.grid is not None
         return maps[:, :, -self.grid[0] * self.grid[1] :]
 
-    def captioning_code(self, folder: str) -> str:
+    def example_code(self, folder: str) -> str:
         limit = min(128, self.processor.max_positions - 1)
         return _CAPTION.format(folder=folder, limit=limit, prompt=self.prompt)
 

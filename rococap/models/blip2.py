@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from transformers import Blip2Config, Blip2ForConditionalGeneration, GenerationConfig, PreTrainedTokenizerBase
 
-from rococap.models.base import Captioner, Part, pooled_grid, token_loss
+from rococap.models.base import Captioner, token_loss
 from rococap.models.hub import (
     load,
     load_config,
@@ -22,6 +22,8 @@ from rococap.models.hub import (
     without_generation,
 )
 from rococap.models.loading import Loading
+from rococap.models.network import Part
+from rococap.models.patches import pooled_grid
 from rococap.models.processor import HFProcessor, ImageSettings
 from rococap.models.towers import last_hidden, plain_config, require_size
 from rococap.types import UserError
@@ -182,7 +184,7 @@ class Blip2(Captioner):
         )
         return [self.processor.text(row) for row in ids.tolist()]
 
-    def captioning_code(self, folder: str) -> str:
+    def example_code(self, folder: str) -> str:
         limit = min(128, self.processor.max_positions - 1)
         return _CAPTION.format(folder=folder, limit=limit, given=self.given, prompt=self.prompt)
 

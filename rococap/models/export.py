@@ -10,7 +10,7 @@ from peft import PeftModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from rococap.models.base import Captioner
+from rococap.models.base import Model
 from rococap.types import UserError
 
 _README = """\
@@ -23,10 +23,10 @@ Trained with rococap. Not for clinical use.
 model.eval()
 ```
 
-To caption an image:
+{use}:
 
 ```python
-{captioning}
+{example}
 ```
 
 `rococap` reads images of more kinds (16-bit, CMYK, transparent) than `convert("RGB")` does.
@@ -36,13 +36,9 @@ _ADAPTER = """\
 from peft import PeftModel
 
 model = PeftModel.from_pretrained(base, "adapter")"""
-_MODEL = """\
-from transformers import {model_class}
-
-model = {model_class}.from_pretrained("model")"""
 
 
-def export(captioner: Captioner, run: Path) -> Path:
+def export(captioner: Model, run: Path) -> Path:
     """Write `adapter/` or, where everything was trained, `model/` into the run's folder.
 
     Returns:
@@ -61,7 +57,7 @@ def export(captioner: Captioner, run: Path) -> Path:
     return folder
 
 
-def _write(captioner: Captioner, temporary: Path, name: str) -> None:
+def _write(captioner: Model, temporary: Path, name: str) -> None:
     """Write what will be called so, and see to it that it is on the disk."""
     network = captioner.network
     if isinstance(network, PeftModel):
@@ -72,10 +68,10 @@ def _write(captioner: Captioner, temporary: Path, name: str) -> None:
     else:
         temporary.mkdir()
         captioner.save_network(temporary)
-        code, title = _MODEL.format(model_class=captioner.model_class), "A captioner, trained in full"
+        code, title = captioner.whole_code(name), "A model, trained in full"
     captioner.save_settings(temporary)
-    captioning = captioner.captioning_code(name).rstrip()
-    readme = _README.format(title=title, code=code + captioner.opening_code, captioning=captioning)
+    example = captioner.example_code(name).rstrip()
+    readme = _README.format(title=title, code=code + captioner.opening_code, use=captioner.use, example=example)
     (temporary / "README.md").write_text(readme, encoding="utf-8")
     for file in temporary.iterdir():
         with file.open("rb") as written:

@@ -19,9 +19,9 @@ from transformers import (
     PretrainedConfig,
 )
 
-from rococap.models.base import within
 from rococap.models.hub import answers, load, load_config, load_tokenizer, load_type, other_type, place
 from rococap.models.loading import Loading
+from rococap.models.names import within
 from rococap.models.prompts import PLACE, spare_token
 from rococap.models.tensors import shapes
 from rococap.models.vlm import VLM

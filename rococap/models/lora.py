@@ -10,13 +10,15 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from rococap.models.base import Captioner, Part, within
+from rococap.models.base import Model
 from rococap.models.linear import linear_layers, named, no_layer, require_layers
+from rococap.models.names import within
+from rococap.models.network import Part
 from rococap.types import UserError
 
 
 def add_lora(
-    captioner: Captioner,
+    captioner: Model,
     *,
     rank: int,
     alpha: float | None,
@@ -82,7 +84,7 @@ def add_lora(
     _finish(captioner)
 
 
-def train_in_full(captioner: Captioner, *, train_vision_tower: bool) -> None:
+def train_in_full(captioner: Model, *, train_vision_tower: bool) -> None:
     """Train every weight; the vision tower's only where asked for."""
     captioner.network.requires_grad_(True)
     for name, parameter in captioner.named_weights():
@@ -91,12 +93,12 @@ def train_in_full(captioner: Captioner, *, train_vision_tower: bool) -> None:
     _finish(captioner)
 
 
-def train_nothing(captioner: Captioner) -> None:
+def train_nothing(captioner: Model) -> None:
     """Take the captioner as it is: it is captioned with and scored, and not trained."""
     captioner.network.requires_grad_(False)
 
 
-def _finish(captioner: Captioner) -> None:
+def _finish(captioner: Model) -> None:
     """What trains is in fp32, in whatever precision the rest was published: small updates would be lost.
 
     What takes no part in anything would get no gradient.
@@ -108,7 +110,7 @@ def _finish(captioner: Captioner) -> None:
             parameter.data = parameter.data.float()
 
 
-def _targets(captioner: Captioner, names: Sequence[str] | None, parts: Sequence[Part], whole: Sequence[str]) -> str:
+def _targets(captioner: Model, names: Sequence[str] | None, parts: Sequence[Part], whole: Sequence[str]) -> str:
     """A regular expression for the full names of the layers that get LoRA, as PEFT takes it.
 
     Raises:

@@ -1,13 +1,17 @@
-"""The small captioners that come with rococap: one vision tower, and decoders of three families."""
+"""The small models that come with rococap: one vision tower, decoders of three families, and a detector's head."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from rococap.models import blip
+from rococap.models.detector import Detector, Loss, detector
 from rococap.models.loading import Loading
+from rococap.models.thresholds import Threshold
 from rococap.models.vit_gpt2 import ViTGPT2, published
 from rococap.models.vlm import VLM, vlm
+from rococap.types import Labels
 
 ASSETS = Path(__file__).parents[1] / "assets"
 DIRECTORY = ASSETS / "tiny_captioner"
@@ -41,3 +45,16 @@ def tiny_vlm(visual_tokens: int | None = None, loading: Loading = Loading()) -> 
     everywhere = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     captioner.targets = {**captioner.targets, "decoder": everywhere}
     return captioner
+
+
+def tiny_detector(
+    pooling: Literal["mean", "attention", "cls"] = "attention",
+    loss: Loss = "bce",
+    heads: int = 4,
+    visual_tokens: int | None = None,
+    labels: Labels | None = None,
+    threshold: Threshold = "global",
+    loading: Loading = Loading(),
+) -> Detector:
+    """A detector of concepts around the tower of `tiny`; see `rococap.models.detector.detector`."""
+    return detector(str(DIRECTORY), pooling, loss, heads, visual_tokens, labels, threshold, loading)

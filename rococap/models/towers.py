@@ -8,15 +8,16 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, CLIPVisionModel, PretrainedConfig, SiglipVisionModel
+from transformers import AutoModel, CLIPVisionModel, PretrainedConfig, SiglipVisionModel, VisionEncoderDecoderModel
 
-from rococap.models.base import pooled_grid
 from rococap.models.biomedclip import clip_settings, load_vit, open_clip_settings
 from rococap.models.hub import load, load_config, load_image_settings, place
 from rococap.models.loading import Loading
+from rococap.models.patches import pooled_grid
 from rococap.models.processor import ImageSettings
 from rococap.types import UserError
 
+CAPTIONER = "vision-encoder-decoder"  # its tower is taken out of it
 # By a checkpoint's model_type: the class of transformers that opens its vision tower alone, with which arguments, and
 # what of it takes no part in the last layer's output. A pooling layer, which nothing reads, is left out where possible.
 _OPENED: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
@@ -29,6 +30,7 @@ _OPENED: dict[str, tuple[Any, dict[str, Any], tuple[str, ...]]] = {
     "siglip": (SiglipVisionModel, {"vision_use_head": False}, ()),
     "siglip_vision_model": (SiglipVisionModel, {"vision_use_head": False}, ()),
     "swin": (AutoModel, {"add_pooling_layer": False}, ()),
+    CAPTIONER: (VisionEncoderDecoderModel, {}, ()),
 }
 TYPES = tuple(_OPENED)
 # Those that fit their positions to the image; the others have been given one size.
@@ -85,13 +87,19 @@ def load_tower(path: str, loading: Loading, setting: str = "model.encoder", visu
             raise
         return _open_clip_tower(path, Loading(loading.dtype, compute=loading.compute), content)
     auto, arguments, unused = _OPENED[config.model_type]
-    settings, vision = load_image_settings(path), getattr(config, "vision_config", config)
+    settings, vision = load_image_settings(path), _vision(config)
     require_size(vision, settings, path)
     pooled_grid(grid_of(vision, settings.size), visual_tokens)
     plain = Loading(loading.dtype, compute=loading.compute)
     module, new = load(auto, path, plain, **arguments)
     given = "".join(f", {key}={value!r}" for key, value in arguments.items())
     code = f"encoder = transformers.{auto.__name__}.from_pretrained({place(path)!r}, {plain.code(())}{given})"
+    if config.model_type == CAPTIONER:
+        module, code = module.encoder, f"{code}.encoder"
+        new = frozenset(name.removeprefix("encoder.") for name in new if name.startswith("encoder."))
+        if hasattr(module, "pooler"):
+            module.pooler, code = None, f"{code}\nencoder.pooler = None"
+            new = frozenset(name for name in new if not name.startswith("pooler."))
     return Tower(module, new, settings, grid_of(vision, settings.size), unused, code)
 
 
@@ -100,6 +108,11 @@ def _open_clip_tower(path: str, loading: Loading, content: dict[str, Any]) -> To
     module, code = load_vit(path, loading)
     settings = clip_settings(content, module.config.image_size, path)
     return Tower(module, frozenset(), settings, grid_of(module.config, settings.size), (), code)
+
+
+def _vision(config: PretrainedConfig) -> PretrainedConfig:
+    """The tower's own part of a checkpoint's config."""
+    return config.encoder if config.model_type == CAPTIONER else getattr(config, "vision_config", config)
 
 
 def grid_of(config: PretrainedConfig, size: tuple[int, int]) -> tuple[int, int]:

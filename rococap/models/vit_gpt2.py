@@ -18,9 +18,11 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutput
 
 from rococap.models.attention import watched
-from rococap.models.base import Captioner, Part, pooled_grid, token_loss
+from rococap.models.base import Captioner, token_loss
 from rococap.models.hub import load, load_config, load_image_settings, load_tokenizer, place, without_generation
 from rococap.models.loading import Loading, finish_loading
+from rococap.models.network import Part
+from rococap.models.patches import pooled_grid
 from rococap.models.processor import HFProcessor, ImageSettings
 from rococap.models.towers import TARGETS, grid_of, last_hidden, load_tower, plain_config, pooling_code, require_size
 from rococap.types import UserError
@@ -212,7 +214,7 @@ class ViTGPT2(Captioner):
         assert self.grid is not None
         return maps[:, :, -self.grid[0] * self.grid[1] :]
 
-    def captioning_code(self, folder: str) -> str:
+    def example_code(self, folder: str) -> str:
         return _CAPTION.format(folder=folder, limit=min(128, self.processor.max_positions - 1))
 
     def save_settings(self, folder: Path) -> None:

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from transformers import AutoModelForImageTextToText, GenerationConfig, PretrainedConfig
 
 from rococap.models.attention import watched
-from rococap.models.base import Captioner, Part, token_loss
+from rococap.models.base import Captioner, token_loss
 from rococap.models.hub import READERS, load, load_config, load_image_content, load_type, place
 from rococap.models.loading import Loading
+from rococap.models.network import Part
 from rococap.models.processor import HFProcessor
 from rococap.models.towers import plain_config
 from rococap.models.vlm_families import BLIND, FAMILIES
@@ -213,7 +214,7 @@ class VLM(Captioner):
             self._decode(features, ids.to(features.device))
         return torch.stack(layers).float().mean(dim=0)
 
-    def captioning_code(self, folder: str) -> str:
+    def example_code(self, folder: str) -> str:
         height, width = self.settings.size
         return _CAPTION.format(
             folder=folder,

@@ -8,8 +8,8 @@ from typing import Any
 
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from rococap.models.base import pooled_grid
 from rococap.models.hub import load_tokenizer
+from rococap.models.patches import pooled_grid
 from rococap.models.processor import ImageSettings, image_settings
 from rococap.models.prompts import Prompt, chat_templates, end_tokens, make_prompt
 from rococap.models.vlm_family import Cut, Family

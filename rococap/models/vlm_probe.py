@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from rococap.models.base import pooled, within
 from rococap.models.lora import whole_modules
+from rococap.models.names import within
+from rococap.models.patches import pooled
 from rococap.types import UserError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Encoding, captioning and looking by a recipe: on its device, in its precision, by its decoding."""
+"""Encoding, asking and looking by a recipe: on its device, in its precision, by its decoding."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from rococap.models.base import Captioner
+from rococap.models.base import Captioner, Model
+from rococap.models.detector import Detector
 from rococap.recipe.recipe import Recipe
+from rococap.types import Said
 
 # uint8 [batch, 3, height, width] and captions -> see `Captioner.attend`.
 Attending = Callable[[Tensor, list[str]], Tensor]
 
 
-def encoding(captioner: Captioner, recipe: Recipe) -> Callable[[Tensor], Tensor]:
+def encoding(captioner: Model, recipe: Recipe) -> Callable[[Tensor], Tensor]:
     """From `uint8 [batch, 3, height, width]` to features, on the recipe's device and in its precision."""
     device, precision = recipe.device, recipe.precision
 
@@ -26,16 +28,16 @@ def encoding(captioner: Captioner, recipe: Recipe) -> Callable[[Tensor], Tensor]
     return encode
 
 
-def captioning(captioner: Captioner, recipe: Recipe) -> Callable[[Tensor], list[str]]:
-    """From features to captions, on the recipe's device, in its precision and by its decoding."""
+def asking(captioner: Model, recipe: Recipe) -> Callable[[Tensor], list[Said]]:
+    """From features to what a model says of each image, on the recipe's device, in its precision, by its decoding."""
     device, precision = recipe.device, recipe.precision
 
-    def caption(features: Tensor) -> list[str]:
+    def ask(features: Tensor) -> list[Said]:
         captioner.to(device).eval()
         with torch.inference_mode(), precision.autocast(device):
-            return captioner.generate(features.to(device).float(), **recipe.decoding.options)
+            return captioner.predict(features.to(device).float(), recipe.decoding.options)
 
-    return caption
+    return ask
 
 
 def attending(captioner: Captioner, recipe: Recipe) -> Attending:
@@ -46,5 +48,17 @@ def attending(captioner: Captioner, recipe: Recipe) -> Attending:
         features = encode(pixel_values).float()
         with torch.inference_mode(), precision.autocast(device):
             return captioner.attend(features, captions)
+
+    return attend
+
+
+def attending_labels(detector: Detector, recipe: Recipe) -> Callable[[Tensor], Tensor]:
+    """From images to where a detector looks for each label, see `Detector.attend`."""
+    precision, encode = recipe.precision, encoding(detector, recipe)
+
+    def attend(pixel_values: Tensor) -> Tensor:
+        features = encode(pixel_values).float()
+        with torch.inference_mode(), precision.autocast(recipe.device):
+            return detector.attend(features)
 
     return attend

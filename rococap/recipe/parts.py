@@ -11,28 +11,29 @@ import torch
 from rococap.data.datamodule import CaptionData
 from rococap.data.kept.features import Encoder
 from rococap.models.accelerate import accelerate
-from rococap.models.base import Captioner, captioner_state
+from rococap.models.base import Model
+from rococap.models.checkpoint import load_checkpoint
 from rococap.recipe.captioning import encoding
 from rococap.recipe.recipe import Recipe
 from rococap.runs.checkpoints import load
 from rococap.runs.folder import RunFolder
-from rococap.types import Processor, UserError
+from rococap.types import Answer, Processor, UserError, caption_of
 
 log = logging.getLogger(__name__)
 
 
-def build_captioner(recipe: Recipe) -> Captioner:
+def build_captioner(recipe: Recipe) -> Model:
     """The recipe's network, adapted as the recipe says, with the weights it starts from."""
     torch.manual_seed(recipe.seed)  # new modules have the same random values in every process
-    captioner = recipe.build_network(replace(recipe.precision.loading(recipe.device), adapts=recipe.adapts))
+    captioner = recipe.network(replace(recipe.precision.loading(recipe.device), adapts=recipe.adapts))
     recipe.adapt(captioner)
     accelerate(captioner.network)
     return captioner
 
 
-def untrained_captioner(recipe: Recipe) -> Captioner:
+def untrained_captioner(recipe: Recipe) -> Model:
     """The recipe's network as it was published; raises UserError where a part of it is new, and so knows nothing."""
-    captioner = recipe.build_network(recipe.precision.loading(recipe.device))
+    captioner = recipe.network(recipe.precision.loading(recipe.device))
     if captioner.new:
         raise UserError(
             f"{len(captioner.new)} parameters of this model have random values, such as {min(captioner.new)}: it "
@@ -42,17 +43,21 @@ def untrained_captioner(recipe: Recipe) -> Captioner:
     return captioner.eval()
 
 
-def build_data(recipe: Recipe, captioner: Captioner) -> CaptionData:
+def build_data(recipe: Recipe, captioner: Model) -> CaptionData:
     """The recipe's dataset, as the captioner's processor wants it."""
-    return data_for(recipe, captioner.processor, kept_encoder(captioner, recipe))
+    encoder = kept_encoder(captioner, recipe)
+    return data_for(recipe, captioner.processor, encoder, captioner.answer)
 
 
-def data_for(recipe: Recipe, processor: Processor, encoder: Encoder | None = None) -> CaptionData:
+def data_for(
+    recipe: Recipe, processor: Processor, encoder: Encoder | None = None, answer: Answer = caption_of
+) -> CaptionData:
     """The recipe's dataset, as a processor wants it."""
-    return CaptionData(recipe.source, processor, seed=recipe.seed, encoder=encoder, **asdict(recipe.data))
+    settings = asdict(recipe.data)
+    return CaptionData(recipe.source, processor, seed=recipe.seed, encoder=encoder, answer=answer, **settings)
 
 
-def kept_encoder(captioner: Captioner, recipe: Recipe) -> Encoder | None:
+def kept_encoder(captioner: Model, recipe: Recipe) -> Encoder | None:
     """The vision tower, if what it makes of an image is the same in every epoch and may be kept."""
     changing = {
         "features=off": recipe.features == "off",
@@ -76,14 +81,14 @@ def kept_encoder(captioner: Captioner, recipe: Recipe) -> Encoder | None:
     )
 
 
-def best_captioner(folder: RunFolder, recipe: Recipe) -> Captioner:
+def best_captioner(folder: RunFolder, recipe: Recipe) -> Model:
     """A run's captioner with its best weights, in eval mode on the CPU."""
     captioner = build_captioner(recipe)
     load_best(captioner, folder)
     return captioner
 
 
-def load_best(captioner: Captioner, folder: RunFolder) -> None:
+def load_best(captioner: Model, folder: RunFolder) -> None:
     """Put the best checkpoint's weights into a captioner of the same recipe."""
-    captioner.load_trainable_state(captioner_state(load(folder.best_checkpoint())))
+    load_checkpoint(captioner, load(folder.best_checkpoint()))
     captioner.eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -11,16 +11,20 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from rococap.checks.signatures import signature
 from rococap.config import build
+from rococap.data.manual import OnlyManual
 from rococap.metrics.base import Metric
-from rococap.models.base import Captioner
+from rococap.models.base import Model
 from rococap.models.loading import Loading
+from rococap.models.thresholds import Threshold
+from rococap.recipe.labels import FILE, labels_of, read_labels
 from rococap.recipe.precision import Arithmetic, Device, Precision, device_type
 from rococap.runs.batches import batch_of_each
 from rococap.runs.folder import RunFolder
 from rococap.runs.monitor import monitored
 from rococap.runs.place import with_root
-from rococap.types import Source
+from rococap.types import Labels, Source
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,16 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class Concepts:
+    """What is detected, see `conf/train.yaml`."""
+
+    kind: Literal["all", "manual"]
+    min_count: int
+    threshold: Threshold
+    neighbours: int
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What a composed config asks for.
 
@@ -67,7 +81,10 @@ class Recipe:
         features: auto, fp16, fp32 or off: whether what a frozen tower makes of images is kept, and in which precision.
         baselines: whether test scores are held against those of other systems.
         augment: from `uint8 [batch, 3, height, width]` to the same, of training images; None leaves them as they are.
-        build_network: the architecture with the weights that it starts from, kept as is said, before it is adapted.
+        build_network: the architecture with the weights that it starts from, kept as is said, before it is adapted; of
+            a detector from its labels.
+        concepts: which of them are labels, and from when on they are predicted.
+        folder: of the run, where its labels are kept; None where there is none.
         adapt: makes of it what trains.
         settings: the whole recipe, resolved, in plain values.
     """
@@ -83,10 +100,12 @@ class Recipe:
     features: Literal["auto", "fp16", "fp32", "off"]
     baselines: bool
     augment: Callable[[Tensor], Tensor] | None
-    build_network: Callable[[Loading], Captioner]
-    adapt: Callable[[Captioner], None]
+    concepts: Concepts
+    build_network: Callable[..., Model]
+    adapt: Callable[[Model], None]
     build_source: Callable[[], Source]
     settings: Mapping[str, Any]
+    folder: Path | None = None
 
     @staticmethod
     def of(cfg: DictConfig) -> Recipe:
@@ -112,7 +131,8 @@ class Recipe:
             features=cfg.features,
             baselines=cfg.baselines,
             augment=build(cfg.augment),
-            build_network=lambda loading: build(cfg.model, _partial_=True)(loading=loading),
+            concepts=Concepts(**settings["concepts"]),
+            build_network=build(cfg.model, _partial_=True),
             adapt=build(cfg.lora),
             build_source=lambda: build(cfg.data.source),
             settings=settings,
@@ -125,12 +145,29 @@ class Recipe:
         Args:
             root: where its data lies now; None: where it lay.
         """
-        return Recipe.of(with_root(folder.recipe, root))
+        return replace(Recipe.of(with_root(folder.recipe, root)), folder=folder.path)
 
     @cached_property
     def source(self) -> Source:
         """The dataset; raises UserError where it is missing."""
-        return self.build_source()
+        source = self.build_source()
+        return source if self.concepts.kind == "all" else OnlyManual(source)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """What the run's folder keeps, or else those of the training split; raises UserError where it has none."""
+        file = self.folder and self.folder / FILE
+        return read_labels(file) if file and file.is_file() else labels_of(self.source, self.concepts.min_count)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the model is made for labels."""
+        return "labels" in signature(self.settings["model"]["_target_"]).parameters
+
+    def network(self, loading: Loading) -> Model:
+        """The architecture with the weights that it starts from, before it is adapted."""
+        known = {"labels": self.labels, "threshold": self.concepts.threshold} if self.has_labels else {}
+        return self.build_network(loading=loading, **known)
 
     @cached_property
     def device(self) -> Device:
@@ -152,7 +189,8 @@ class Recipe:
     def chosen_examples(self) -> dict[str, Any]:
         """The settings that say which examples are used, and how much of their captions."""
         kept = ("fraction", "subset_seed", "drop_leaks", "val_images", "max_tokens")
-        return {name: value for name, value in asdict(self.data).items() if name in kept}
+        chosen = {name: value for name, value in asdict(self.data).items() if name in kept}
+        return chosen if self.concepts.kind == "all" else {**chosen, "kind": self.concepts.kind}
 
 
 def build_metrics(cfg: DictConfig) -> dict[str, Metric]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,13 +15,21 @@ from rococap.data.image import to_rgb
 from rococap.metrics.base import FloatArray
 from rococap.metrics.facts import mentions
 from rococap.models.base import Captioner
+from rococap.models.processor import HFProcessor
 from rococap.recipe.captioning import Attending
 from rococap.report.shown import Shown
-from rococap.types import Processor
 
 _BATCH = 32
 _PLAIN = {"there", "this", "that", "with", "from", "shows", "showing", "demonstrates", "demonstrating", "image"}
 _HEAT = np.array([255.0, 90.0, 0.0])  # orange, which no radiograph is
+
+
+class Looks(Protocol):
+    """Where a model looked in one image."""
+
+    def telling(self, with_facts: bool) -> list[tuple[str, FloatArray]]:
+        """Some words with their maps `[rows, columns]`; of captions that state facts those that do."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,7 @@ class Attention:
 
     caption: str
     tokens: FloatArray
-    processor: Processor
+    processor: HFProcessor
 
     def at(self, start: int, end: int) -> FloatArray | None:
         """Attention `[rows, columns]` of the word `caption[start:end]`, mean over its tokens, summing to 1.
@@ -41,6 +50,10 @@ class Attention:
             return None
         weights = self.tokens[first:last].mean(axis=0)
         return np.asarray(weights / weights.sum())
+
+    def telling(self, with_facts: bool) -> list[tuple[str, FloatArray]]:
+        """See `telling_words`."""
+        return telling_words(self, with_facts)
 
     def _tokens_in(self, text: str) -> int:
         return len(self.processor.tokens(text, len(self.tokens))[0]) - 1  # without the end token

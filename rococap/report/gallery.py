@@ -8,14 +8,20 @@ import numpy as np
 from markupsafe import Markup
 
 from rococap.metrics.facts import facts_said
-from rococap.report.attention import Attention, heat, telling_words
+from rococap.report.attention import Looks, heat
+from rococap.report.concept_words import LEGEND, concept_words
 from rococap.report.page import picture, template
-from rococap.report.samples import RIGHT, WRONG, judged
+from rococap.report.samples import MISSED, RIGHT, WRONG, Word, judged
 from rococap.report.shown import Shown
+from rococap.types import Prediction
 
 OF_EACH = 4
 AT_RANDOM = 8
-_KINDS = {RIGHT: "right", WRONG: "wrong"}
+_KINDS = {RIGHT: "right", WRONG: "wrong", MISSED: "missed"}
+_FACTS = Markup(
+    "Words that state a fact are <span class='right'>green</span> where the reference states it too, "
+    "<span class='wrong'>red</span> where it does not."
+)
 
 
 def choose(shown: Sequence[Shown], metric: str) -> dict[str, list[Shown]]:
@@ -41,19 +47,34 @@ def choose(shown: Sequence[Shown], metric: str) -> dict[str, list[Shown]]:
     return chosen
 
 
-def gallery(groups: Mapping[str, Sequence[Shown]], looks: Mapping[str, Attention]) -> Markup:
-    """The cards of all groups; with heat maps of some words of the images that have attention, given by id."""
-    every = [one for group in groups.values() for one in group]
-    with_facts = all(p.references and facts_said(p.references[0]) for p in (one.prediction for one in every))
+def gallery(
+    groups: Mapping[str, Sequence[Shown]], looks: Mapping[str, Looks], names: Mapping[str, str] | None = None
+) -> Markup:
+    """The cards of all groups; with heat maps of some words of the images that have attention, given by id.
+
+    Args:
+        names: of concepts by code, where predictions are lists of concepts.
+    """
+    predictions = [one.prediction for group in groups.values() for one in group]
+    with_facts = names is None and all(p.references and facts_said(p.references[0]) for p in predictions)
     cards = {
-        name: [_card(one, with_facts, looks.get(one.example.id)) for one in group] for name, group in groups.items()
+        name: [_card(one, _words(one.prediction, names, with_facts), with_facts, looks) for one in group]
+        for name, group in groups.items()
     }
-    return Markup(template("gallery").render(groups=cards, with_facts=with_facts, with_maps=bool(looks)))
+    legend = LEGEND if names is not None else _FACTS if with_facts else ""
+    shown = {"groups": cards, "legend": legend, "with_maps": bool(looks), "detected": names is not None}
+    return Markup(template("gallery").render(shown))
 
 
-def _card(one: Shown, with_facts: bool, looks: Attention | None) -> dict[str, object]:
-    said, true = one.prediction, next(iter(one.prediction.references), "")
-    words = judged(said.prediction, true) if with_facts else [(word, "") for word in said.prediction.split()]
+def _words(prediction: Prediction, names: Mapping[str, str] | None, with_facts: bool) -> Sequence[Word]:
+    if names is not None:
+        return concept_words(prediction, names)
+    said, true = prediction.prediction, next(iter(prediction.references), "")
+    return judged(said, true) if with_facts else [(word, "") for word in said.split()]
+
+
+def _card(one: Shown, words: Sequence[Word], with_facts: bool, looks: Mapping[str, Looks]) -> dict[str, object]:
+    said, look = one.prediction, looks.get(one.example.id)
     return {
         "id": said.id,
         "image": picture(one.image, said.id),
@@ -64,6 +85,6 @@ def _card(one: Shown, with_facts: bool, looks: Attention | None) -> dict[str, ob
         "attribution": said.attribution,
         "maps": [
             (word, picture(heat(one.image, weights), f"attention for {word}"))
-            for word, weights in (telling_words(looks, with_facts) if looks else ())
+            for word, weights in (look.telling(with_facts) if look else ())
         ],
     }

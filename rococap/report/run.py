@@ -10,15 +10,18 @@ from markupsafe import Markup
 
 from rococap.data.kept.files import write_whole
 from rococap.evaluation.slices import LEAST, slices
-from rococap.models.base import Captioner
+from rococap.models.base import Captioner, Model
+from rococap.models.detector import Detector
 from rococap.recipe.captioning import attending
 from rococap.recipe.recipe import Recipe
-from rococap.report.attention import attention, why_no_maps
+from rococap.report.attention import Looks, attention, why_no_maps
+from rococap.report.concept_words import SHEET, concept_words
+from rococap.report.concepts import Detected, label_attention, why_no_label_maps
 from rococap.report.finding import OnFinding, on_finding, with_finding
 from rococap.report.gallery import choose, gallery
 from rococap.report.page import html_table, page
 from rococap.report.plots import by_part, curves, distributions
-from rococap.report.samples import contact_sheet
+from rococap.report.samples import contact_sheet, sheet_of
 from rococap.report.shown import Shown
 from rococap.runs.folder import RunFolder, stopped_text
 from rococap.runs.predictions import read_predictions
@@ -26,7 +29,7 @@ from rococap.runs.results import FILE, OTHERS, Row, per_sample_file, read_per_sa
 from rococap.types import Example, Prediction, Split
 
 _LEAD = Markup(
-    "<strong class='warning'>Not for clinical use.</strong> Captions that a model makes may be wrong in any detail. "
+    "<strong class='warning'>Not for clinical use.</strong> What a model says may be wrong in any detail. "
     "Split {}, {} images; the best checkpoint is {}, of {} {:.4f}. {}"
 )
 _MISSING = Markup(" <strong class='warning'>{}.</strong>")
@@ -37,14 +40,17 @@ _GUARDS = {
     "length_limit": "share of captions that were cut at the most tokens allowed",
     "length_ratio": "mean words of a caption over those of a reference",
     "common_share": "share equal to the most common training caption",
+    "empty_share": "share of images for which no concept is predicted",
+    "common_set": "share of images that are given the same concepts as most",
+    "set_ratio": "predicted concepts over those that there are",
+    "unknown_share": "share of the concepts that are no labels of this run",
+    "over_untrained": "concept_f1 over the best of what learns nothing",
 }
 _SAMPLES = 20  # images on samples.png
 Section = tuple[str, Markup]
 
 
-def report(
-    folder: RunFolder, split: Split, examples: Sequence[Example], captioner: Captioner | None
-) -> dict[str, Path]:
+def report(folder: RunFolder, split: Split, examples: Sequence[Example], captioner: Model | None) -> dict[str, Path]:
     """Write the page of a split that was captioned, and for test `samples.png`; gives the files by name.
 
     Args:
@@ -74,35 +80,48 @@ def _sections(
     split: Split,
     rows: Sequence[Row],
     shown: Sequence[Shown],
-    captioner: Captioner | None,
+    captioner: Model | None,
 ) -> Iterator[Section]:
+    detected = Detected.of(folder, split)
     names = list(shown[0].scores) if shown else []
     monitored = str(folder.state["monitor"]).removeprefix("val/")
     metric = monitored if monitored in names else next(iter(names), "")
     if rows:
         yield "Scores", _scores(rows)
+        if detected is not None:
+            predictions = [one.prediction for one in shown]
+            yield "Concepts", detected.concepts(predictions)
+            yield "Precision and recall", detected.curves(predictions)
     yield "Guards", _guards(folder.state.get("guards", {}).get(split, []))
     if rows:
         yield "Where it is good", _parts(rows, metric, [one.prediction for one in shown])
         columns = {name: [one.scores[name] for one in shown] for name in names}
         yield "Scores of single images", _grid(distributions(columns))
     yield "Training", _grid(curves(folder.metrics(), names))
-    groups, findings, looks = choose(shown, metric), with_finding(shown), {}
-    if captioner is not None and (why_not := why_no_maps(captioner)):
+    groups, findings = choose(shown, metric), with_finding(shown)
+    looks: Mapping[str, Looks] = {}
+    wanted = [one for group in groups.values() for one in group]
+    if captioner is not None and (why_not := _why_no_maps(captioner)):
         yield "Where it looks", _NO_MAPS.format(why_not)
-    elif captioner is not None:
-        asked = {one.example.id for group in groups.values() for one in group} | set(findings)
+    elif isinstance(captioner, Detector):
+        looks = label_attention(captioner, Recipe.of_run(folder), wanted)
+    elif isinstance(captioner, Captioner):
+        asked = {one.example.id for one in wanted} | set(findings)
         asked_for = [one for one in shown if one.example.id in asked]
-        looks = attention(captioner, attending(captioner, Recipe.of_run(folder)), asked_for)
+        looks = words = attention(captioner, attending(captioner, Recipe.of_run(folder)), asked_for)
         if findings:
-            yield "Does it look at the finding?", _looks(on_finding(findings, looks))
-    yield f"Images{f', by {metric}' if metric else ''}", gallery(groups, looks)
+            yield "Does it look at the finding?", _looks(on_finding(findings, words))
+    yield f"Images{f', by {metric}' if metric else ''}", gallery(groups, looks, detected.names if detected else None)
     yield (
         "Recipe",
         Markup("<details><summary>config.yaml</summary><pre>{}</pre></details>").format(
             (folder.path / "config.yaml").read_text(encoding="utf-8")
         ),
     )
+
+
+def _why_no_maps(model: Model) -> str | None:
+    return why_no_maps(model) if isinstance(model, Captioner) else why_no_label_maps(model)
 
 
 def _scores(rows: Sequence[Row]) -> Markup:
@@ -131,14 +150,14 @@ def _guards(guards: Sequence[Mapping[str, Any]]) -> Markup:
         kind, verdict = ("warning", guard["warning"]) if guard["warning"] else ("right", "in bounds")
         name = Markup("{}<br><code>{}</code>").format(_GUARDS[guard["name"]], guard["name"])
         lines.append([name, guard["value"], Markup("<span class='{}'>{}</span>").format(kind, verdict)])
-    return html_table(["of all captions", "value", ""], lines)
+    return html_table(["of all predictions", "value", ""], lines)
 
 
 def _parts(rows: Sequence[Row], metric: str, predictions: Sequence[Prediction]) -> Markup:
     parts = {row.slice: row.n for row in rows if row.slice != "all"}
     values = {(row.slice, row.metric): row.value for row in rows}
-    names = [row.metric for row in rows if row.slice == next(iter(parts), None)]
-    lines = [[part, n, *(values[part, name] for name in names)] for part, n in parts.items()]
+    names = list(dict.fromkeys(row.metric for row in rows if row.slice in parts))
+    lines = [[part, n, *(values.get((part, name), "") for name in names)] for part, n in parts.items()]
     small = [f"{name} ({len(images)})" for name, images in slices(predictions).items() if len(images) < LEAST]
     listed = ", ".join(small[:12]) + " ..." * (len(small) > 12)
     left_out = f" Left out, with fewer than {LEAST}: {listed}." if small else ""
@@ -167,9 +186,12 @@ def _looks(found: Sequence[OnFinding]) -> Markup:
 
 def _samples(folder: RunFolder, shown: Sequence[Shown]) -> Path:
     path = folder.path / "samples.png"
-    captions = [one.prediction for one in shown]
+    captions, images = [one.prediction for one in shown], [one.image for one in shown]
+    if (detected := Detected.of(folder, "test")) is not None:
+        sheet_of(images, [[concept_words(each, detected.names)] for each in captions], SHEET, path)
+        return path
     references = [next(iter(caption.references), "") for caption in captions]
-    contact_sheet([one.image for one in shown], [caption.prediction for caption in captions], references, path)
+    contact_sheet(images, [caption.prediction for caption in captions], references, path)
     return path
 
 

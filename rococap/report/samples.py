@@ -11,7 +11,7 @@ from rococap.data.image import to_rgb
 from rococap.data.kept.files import write_whole
 from rococap.metrics.facts import facts_said, mentions
 
-INK, QUIET, RIGHT, WRONG = "#1f2328", "#6e7781", "#1a7f37", "#cf222e"
+INK, QUIET, RIGHT, WRONG, MISSED = "#1f2328", "#6e7781", "#1a7f37", "#cf222e", "#9a6700"
 SIDE, GAP, LINE = 240, 16, 17  # pixels: of an image, between cells, between lines of text
 Word = tuple[str, str]  # a word and its colour
 
@@ -34,24 +34,36 @@ def contact_sheet(
         path: the file to write; its folder exists.
         columns: images in a row.
     """
-    font = ImageFont.load_default(size=13)
     coloured = all(facts_said(reference) for reference in references)
     texts = [
-        _lines(judged(said, true) if coloured else _plain(said, INK), font) + _lines(_plain(true, QUIET), font)
+        (judged(said, true) if coloured else _plain(said, INK), _plain(true, QUIET))
         for said, true in zip(predictions, references, strict=True)
     ]
+    sheet_of(images, texts, _legend(coloured), path, columns)
+
+
+def sheet_of(
+    images: Sequence[Image.Image],
+    words: Sequence[Sequence[Sequence[Word]]],
+    legend: Sequence[Word],
+    path: Path,
+    columns: int = 5,
+) -> None:
+    """Write a PNG of images with words of any colours below, each list of an image's words on lines of its own."""
+    font = ImageFont.load_default(size=13)
+    texts = [[line for each in of_image for line in _lines(each, font)] for of_image in words]
     rows = [range(start, min(start + columns, len(images))) for start in range(0, len(images), columns)]
     heights = [SIDE + GAP * 2 + LINE * max(len(texts[index]) for index in row) for row in rows]
     sheet = Image.new("RGB", (GAP + (SIDE + GAP) * min(columns, len(images)), GAP + LINE + GAP + sum(heights)), "white")
     draw = ImageDraw.Draw(sheet)
-    _write(draw, (GAP, GAP), _legend(coloured), font)
+    _write(draw, (GAP, GAP), legend, font)
     top = 2 * GAP + LINE
     for row, height in zip(rows, heights, strict=True):
         for column, index in enumerate(row):
             left = GAP + column * (SIDE + GAP)
             sheet.paste(ImageOps.pad(to_rgb(images[index]), (SIDE, SIDE), color="black"), (left, top))
-            for line, words in enumerate(texts[index]):
-                _write(draw, (left, top + SIDE + 6 + line * LINE), words, font)
+            for number, line in enumerate(texts[index]):
+                _write(draw, (left, top + SIDE + 6 + number * LINE), line, font)
         top += height
     # Grain does not get smaller by more: this is three times as fast, and no larger.
     write_whole(path, lambda file: sheet.save(file, "PNG", compress_level=2))

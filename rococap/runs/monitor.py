@@ -6,9 +6,14 @@ from collections.abc import Container
 
 
 def monitored(monitor: str, metrics: Container[str]) -> str:
-    """What the best checkpoint has the best value of: auto is val/cider where that is measured, else val/loss."""
+    """What the best checkpoint has the best value of.
+
+    auto is val/concept_f1 of a detector, val/cider where that is measured, else val/loss.
+    """
     if monitor != "auto":
         return monitor
+    if "concepts" in metrics:
+        return "val/concept_f1"
     return "val/cider" if "cider" in metrics else "val/loss"
 
 

@@ -23,7 +23,10 @@ class PredictionWriter:
 
     def write(self, prediction: Prediction) -> None:
         """Add a line and flush it."""
-        concepts = [{"cui": c.cui, "name": c.name, "manual": c.manual} for c in prediction.concepts]
+        concepts = [
+            {"cui": c.cui, "name": c.name, "manual": c.manual, **({} if c.listed else {"listed": False})}
+            for c in prediction.concepts
+        ]
         record: dict[str, Any] = {
             "id": prediction.id,
             "prediction": prediction.prediction,

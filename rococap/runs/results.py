@@ -22,7 +22,9 @@ OTHERS = {
     "base": "before adaptation",
     "common": "the most common training caption",
     "nearest": "the caption of the nearest training image",
-    "prior": "the caption of the mean training feature",
+    "constant": "the concepts best on valid for every image",
+    "neighbours": "those of the nearest training images",
+    "prior": "what the mean training feature gives",
 }
 
 

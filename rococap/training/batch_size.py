@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from rococap.data.kept.rows import free_memory
-from rococap.models.base import Captioner
+from rococap.models.base import Model
 from rococap.processes.group import group
 from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.recipe import Recipe
@@ -27,7 +27,7 @@ _SHARE = 0.5  # of the free memory of a CPU's machine: others use it too
 _USUAL = 8  # images a step that the learning rates of conf/ are meant for
 
 
-def with_batch(recipe: Recipe, captioner: Captioner, folder: RunFolder, images: int) -> Recipe:
+def with_batch(recipe: Recipe, captioner: Model, folder: RunFolder, images: int) -> Recipe:
     """A recipe whose batches have a size: its own, or what was found for the run when it began, or what is found now.
 
     Args:
@@ -73,7 +73,7 @@ def largest(fits: Callable[[int], bool], most: int) -> int:
     return size
 
 
-def _trial(captioner: Captioner, recipe: Recipe) -> Callable[[int], None]:
+def _trial(captioner: Model, recipe: Recipe) -> Callable[[int], None]:
     """A step of so many images with captions as long as any, with room for what an optimizer keeps."""
     device, processor = recipe.device, captioner.processor
 

@@ -16,9 +16,10 @@ from torchmetrics import MeanMetric
 
 from rococap.data.datamodule import CaptionData
 from rococap.models.audit import refuse_blind, refuse_missing_gradients
-from rococap.models.base import Captioner, captioner_state, features_of
+from rococap.models.base import Model, features_of
+from rococap.models.checkpoint import load_checkpoint
 from rococap.training.optim import parameter_groups, set_mode
-from rococap.types import Batch, Scorer, UserError
+from rococap.types import Batch, Said, Scorer, UserError
 
 # Losses are summed over tokens. Divided by a constant of a batch's size they keep fp16's scale in range; the true
 # number of tokens is divided by once the whole step is known.
@@ -47,7 +48,7 @@ class _Step:
 
 
 class CaptionModule(pl.LightningModule):
-    """Trains a captioner, and captions and scores the validation images after each epoch.
+    """Trains a captioner or a detector; after each epoch asks it of the validation images, and scores what it says.
 
     Args:
         optimizer: from parameter groups to an optimizer.
@@ -61,7 +62,7 @@ class CaptionModule(pl.LightningModule):
 
     def __init__(
         self,
-        captioner: Captioner,
+        captioner: Model,
         optimizer: Callable[[list[dict[str, Any]]], Optimizer],
         scheduler: Callable[[Optimizer, int], Any],
         scorer: Scorer | None,
@@ -80,7 +81,7 @@ class CaptionModule(pl.LightningModule):
         self.strict_loading = False  # checkpoints hold what trains and nothing else
         self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
         self.step_tokens = torch.zeros((), dtype=torch.long)
-        self.captions: dict[str, str] = {}
+        self.said: dict[str, Said] = {}
         self.gradients_seen = False
         self.trained: list[_Step] = []  # the last two batches, of which it was not asked yet whether they went well
         self.skipped = 0  # steps that fp16's scaler left out
@@ -180,26 +181,31 @@ class CaptionModule(pl.LightningModule):
         loss, tokens = self._loss(batch, features)
         self.val_loss.update(loss / tokens.clamp(min=1), tokens)
         self.log("val/loss", self.val_loss, prog_bar=True, logger=False, batch_size=len(batch.input_ids))
-        if self.scorer is not None and batch.ids:
-            self.captions.update(zip(batch.ids, self.captioner.generate(features, **self.decoding), strict=True))
+        if self._asks and batch.ids:
+            self.said.update(zip(batch.ids, self.captioner.predict(features, self.decoding), strict=True))
 
     def on_validation_epoch_end(self) -> None:
-        if self.scorer is None:
+        if not self._asks:
             return
-        captions = self._gathered(self.captions)
+        said = self._gathered(self.said)
         data: CaptionData = self.trainer.datamodule  # type: ignore[attr-defined]
-        examples = data.examples(data.validates_on)
+        asked = [e for e in data.examples(data.validates_on) if e.id in said]
+        texts = self.captioner.settle([said[e.id] for e in asked], asked)  # in every process, to the same
         scores: dict[str, float] = {}
-        if self.trainer.is_global_zero:
-            scored = [e for e in examples if e.id in captions]
-            scores = self.scorer([captions[e.id] for e in scored], scored)
+        if self.trainer.is_global_zero and self.scorer is not None:
+            scores = self.scorer(texts, asked)
         scores = self.trainer.strategy.broadcast(scores)
         self.log_dict({f"val/{name}": value for name, value in scores.items()}, logger=False)
-        self.captions.clear()
+        self.said.clear()
 
-    def _gathered(self, captions: dict[str, str]) -> dict[str, str]:
-        """The captions of all processes; an image that two of them captioned counts once."""
-        return {key: value for part in self._of_all(captions) for key, value in part.items()}
+    @property
+    def _asks(self) -> bool:
+        """Whether anything hangs on what is said of the validation images."""
+        return self.scorer is not None or self.captioner.settles
+
+    def _gathered(self, said: dict[str, Said]) -> dict[str, Said]:
+        """What all processes were told; an image that two of them asked of counts once."""
+        return {key: value for part in self._of_all(said) for key, value in part.items()}
 
     def _of_all(self, value: _Value) -> list[_Value]:
         """What each process has, by rank."""
@@ -214,11 +220,12 @@ class CaptionModule(pl.LightningModule):
         checkpoint["skipped"] = self.skipped
         own = {f"captioner.{name}": value for name, value in self.captioner.trainable_state().items()}
         checkpoint["state_dict"] = own
+        checkpoint["facts"] = self.captioner.facts()
         loss = self.train_loss  # of the epoch that is going on, as far as it is
         checkpoint["train_loss"] = self._of_all([float(loss.mean_value), float(loss.weight)])
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.captioner.load_trainable_state(captioner_state(checkpoint))
+        load_checkpoint(self.captioner, checkpoint)
         self.skipped = checkpoint.get("skipped", 0)
         if checkpoint.get("batches"):  # within an epoch
             self.train_loss.reset()

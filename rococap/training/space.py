@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from rococap.data.kept.folders import NoSpace
-from rococap.models.base import Captioner
+from rococap.models.base import Model
 from rococap.runs.folder import RunFolder
 from rococap.runs.listing import size_text
 from rococap.training.optim import set_mode
@@ -21,7 +21,7 @@ _SIDE = 128  # of a matrix that is large enough for optimizers which keep 8 bits
 _MARGIN = 1.05  # over what is reckoned: file systems need some themselves
 
 
-def checkpoint_bytes(captioner: Captioner, optimizer: Callable[[Any], Optimizer], device: str) -> int:
+def checkpoint_bytes(captioner: Model, optimizer: Callable[[Any], Optimizer], device: str) -> int:
     """About the size of one checkpoint: what trains, and what the optimizer keeps of it.
 
     Args:
@@ -31,7 +31,7 @@ def checkpoint_bytes(captioner: Captioner, optimizer: Callable[[Any], Optimizer]
     return round(_bytes(p for p in captioner.parameters() if p.requires_grad) * (1 + _kept_share(optimizer, device)))
 
 
-def export_bytes(captioner: Captioner) -> int:
+def export_bytes(captioner: Model) -> int:
     """About the size of `adapter/`, or of `model/` where everything trains; nothing is written where nothing trains."""
     adapted = isinstance(captioner.network, PeftModel) or not captioner.trains
     return _bytes(p for p in captioner.network.parameters() if p.requires_grad or not adapted)

@@ -7,6 +7,7 @@ import math
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import mode
 
 import pytorch_lightning as pl
@@ -21,11 +22,13 @@ from rococap.data.datamodule import CaptionData
 from rococap.data.kept.files import write_whole
 from rococap.evaluation import evaluate
 from rococap.evaluation.baselines import share_base
+from rococap.evaluation.watching import watch, watched
 from rococap.loggers.finish import finish
 from rococap.models.audit import audit, audit_table
-from rococap.models.base import Captioner
+from rococap.models.base import Model
 from rococap.models.export import export
 from rococap.processes.group import part, set_up
+from rococap.recipe.labels import FILE, write_labels
 from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.parts import build_captioner, build_data, load_best
 from rococap.recipe.recipe import Recipe
@@ -62,7 +65,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     """
     _quiet()
     pl.seed_everything(cfg.seed, verbose=False)
-    recipe = Recipe.of(cfg)
+    recipe = replace(Recipe.of(cfg), folder=folder.path)
     processes = set_up(recipe.device, cfg.trainer.devices)
     reset_peak_memory(recipe.device)
     arithmetic = recipe.precision.lightning(recipe.device)
@@ -71,6 +74,8 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     scorer = evaluate.scorer(recipe.metrics)
     loggers = [logger(folder, recipe.settings) for logger in build(cfg.logger).values() if not is_helper()]
     recipe.source.examples("train")  # a missing dataset is said before a model is loaded
+    if recipe.has_labels and not is_helper():
+        write_labels(folder.path / FILE, recipe.labels)
     captioner = build_captioner(recipe)
     set_up_training(captioner, activations=cfg.checkpoint_activations, compiled=cfg.compile)
     parts = audit(captioner)
@@ -83,7 +88,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     write_environment(folder, facts)
     data.examples(data.validates_on)  # images and tokens are made ready before anything runs
     evaluate.note_missing(data, folder)
-    folder.note(common_caption=mode(example.captions[0] for example in data.examples("train")))
+    folder.note(common_caption=mode(data.answer(example) or "" for example in data.examples("train")))
     console.print(audit_table(parts))
     folder.note(trainable_parameters=sum(part.trainable for part in parts))
     if recipe.augment is not None and not is_helper():
@@ -92,7 +97,7 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
         captioner,
         optimizer,
         build(cfg.scheduler),
-        evaluate.watched(scorer, evaluate.watch(captioner, folder, recipe)),
+        watched(scorer, watch(captioner, folder, recipe)),
         recipe.decoding.options,
         recipe.seed,
         recipe.augment,
@@ -145,7 +150,7 @@ def _show(augment: Callable[[Tensor], Tensor], data: CaptionData, folder: RunFol
     write_whole(folder.path / "augment.png", lambda file: shown.save(file, "PNG"))
 
 
-def set_up_training(captioner: Captioner, *, activations: bool, compiled: bool) -> None:
+def set_up_training(captioner: Model, *, activations: bool, compiled: bool) -> None:
     """What changes how a step is computed, and neither its result nor the names of weights.
 
     Args:
@@ -153,7 +158,7 @@ def set_up_training(captioner: Captioner, *, activations: bool, compiled: bool) 
         compiled: the loss by torch.compile; captions, whose length grows, are generated as they were.
     """
     if activations:
-        captioner.network.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        captioner.checkpoint_activations()
     if compiled:
         captioner.compile(dynamic=True)
 

@@ -15,10 +15,11 @@ from families import FAMILIES, Family, loss_of
 from PIL import Image
 
 from rococap.models.audit import audit, refuse_missing_gradients
-from rococap.models.base import Captioner, plain_name, within
+from rococap.models.base import Captioner
 from rococap.models.export import export
 from rococap.models.loading import Loading
 from rococap.models.lora import add_lora, train_in_full
+from rococap.models.names import plain_name, within
 from rococap.types import UserError
 
 NF4 = Loading(weights="nf4")

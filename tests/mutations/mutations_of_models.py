@@ -4,6 +4,7 @@ from mutation import Mutation as M
 
 VIT = "rococap/models/vit_gpt2.py"
 BASE = "rococap/models/base.py"
+NETWORK = "rococap/models/network.py"
 MODULE = "rococap/training/module.py"
 OPTIM = "rococap/training/optim.py"
 TRAIN = "rococap/training/train.py"
@@ -61,7 +62,7 @@ MODELS = [
     ),
     M(
         "frozen tower in train mode",
-        BASE,
+        NETWORK,
         "module.training = False",
         "pass",
         "models/test_vit_gpt2.py training/test_module.py",
@@ -275,7 +276,7 @@ MODELS = [
     M("features key without the architecture", BASE, '"architecture": type(self).__name__, ', "", HANG),
     M(
         "tower's weights not in its digest",
-        BASE,
+        NETWORK,
         "            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)\n",
         "",
         "training/test_module.py",

@@ -12,22 +12,12 @@ from PIL import Image
 
 from rococap.data.phantom.anatomy import ANATOMY, speckled
 from rococap.data.phantom.captions import write_caption
+from rococap.data.phantom.concepts import concepts
 from rococap.data.phantom.findings import KINDS, NUMBER, RADIUS, add_findings
 from rococap.data.phantom.strokes import Picture
-from rococap.data.phantom.vocabulary import Facts
-from rococap.types import SPLITS, Concept, Example, Split, UserError
+from rococap.data.phantom.vocabulary import PLACES, Facts
+from rococap.types import SPLITS, Example, Split, UserError
 
-PLACES = {
-    "ct": ("frontal", "parietal", "occipital"),
-    "radiograph": ("upper", "middle", "lower"),
-    "ultrasound": ("superficial", "deep"),
-}
-# What radiologists note of every image of ROCOv2: modality and body region, with their UMLS names.
-CONCEPTS = {
-    "ct": (Concept("C0040405", "X-Ray Computed Tomography", True), Concept("C0018670", "Head", True)),
-    "radiograph": (Concept("C1306645", "Plain x-ray", True), Concept("C0817096", "Chest", True)),
-    "ultrasound": (Concept("C0041618", "Ultrasonography", True), Concept("C0027530", "Neck", True)),
-}
 NORMAL = 0.1  # share of images with nothing to find
 INVENT, WRITE, DRAW = range(3)  # independent random streams of one image
 
@@ -109,7 +99,7 @@ class Phantom:
         """Images, captions and concepts of a split; nothing is drawn yet."""
         images = [PhantomImage(self.seed, split, index) for index in range(self.counts[split])]
         return [
-            Example(f"phantom_{split}_{image.index:06}", image, (image.caption(),), CONCEPTS[image.facts()["modality"]])
+            Example(f"phantom_{split}_{image.index:06}", image, (image.caption(),), concepts(image.facts()))
             for image in images
         ]
 

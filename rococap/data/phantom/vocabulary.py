@@ -46,3 +46,10 @@ WORDS: dict[str, dict[str, tuple[str, ...]]] = {
         "deep": ("deep", "posterior"),
     },
 }
+
+# Where a finding of each modality may lie.
+PLACES = {
+    "ct": ("frontal", "parietal", "occipital"),
+    "radiograph": ("upper", "middle", "lower"),
+    "ultrasound": ("superficial", "deep"),
+}
