@@ -19,6 +19,7 @@ from rococap.data.kept.features import Encoder, Features
 from rococap.data.kept.folders import NoSpace, cache_folder
 from rococap.data.kept.images import Store, open_images
 from rococap.data.kept.rows import cores
+from rococap.data.manual import OnlyManual
 from rococap.data.sampler import LengthSampler
 from rococap.data.splits import SplitSource
 from rococap.data.subset import fixed_sample, subset
@@ -153,7 +154,8 @@ class CaptionData(LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _missing(self, split: Split, unreadable: int, chosen: int) -> list[Missing]:
-        listed = self.source.missing(split) if isinstance(self.source, SplitSource) else NONE
+        source = self.source.source if isinstance(self.source, OnlyManual) else self.source
+        listed = source.missing(split) if isinstance(source, SplitSource) else NONE
         found = [listed, Missing(unreadable, chosen, "images cannot be read")]
         for missing in found:
             require(split, missing, allowed=self.allow_missing)
