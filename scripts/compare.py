@@ -13,6 +13,8 @@ def main() -> None:
     """Prints what differed and what came out; writes compare.html, compare.csv and compare.md into the first folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("places", nargs="+", type=Path, metavar="DIR", help="a run's or a sweep's folder")
+    parser.add_argument("--select", choices=("val", "test"), default="val", help="which split chooses the best setting")
+    parser.add_argument("--other-data", action="store_true", help="compare runs that learnt from different data")
     add_trust(parser)
     arguments = parser.parse_args()
     places: list[Path] = arguments.places
@@ -25,7 +27,7 @@ def main() -> None:
     from rococap.report.compare import compare_page
 
     with console.status("reading runs"):
-        comparison = compare(places, trusted=arguments.trust)
+        comparison = compare(places, select=arguments.select, other_data=arguments.other_data, trusted=arguments.trust)
     for table in terminal_tables(comparison, console):
         console.print(table)
     curves = [described(growth) for growth in growths(comparison, comparison.metrics[0])]

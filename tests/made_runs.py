@@ -36,7 +36,7 @@ def make_run(finished, path, skill, metrics=("facts",), images=IMAGES, **setting
     predictions = caption(path, skill, images, luck=str(settings))
     write_results(path / "evaluation_results.csv", score_predictions(build(config.metrics), predictions, "test").rows())
     folder = RunFolder(path)
-    folder.note(monitor=f"val/{metrics[0]}")
+    folder.note(monitor=f"val/{metrics[0]}", best_score=skill)
     folder.seal("config.yaml", "predictions/test.jsonl", "evaluation_results.csv")
     return folder
 

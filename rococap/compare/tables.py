@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich import box
@@ -27,33 +28,50 @@ HEADINGS = {
     "gpu_mib": "GPU MiB",
     "trainable_parameters": "trainable",
 }
-SIGNS = {"best": "*", "tie": "=", "": ""}
+SIGNS = {"best": "*", "tie": "=", "better": "+", "": ""}
+ONCE = "one seed each"
 _MARKUP = re.compile(r"<(?=[a-zA-Z/!])|!(?=\[)")  # tags and pictures: names and errors are text
 _LONG = 20  # characters of a heading in a terminal; a longer setting's name is broken at its dots
 
 
 def legend(comparison: Comparison) -> str:
     """What the marks and the numbers mean."""
-    seeds = any(len(setting.runs) > 1 for setting in comparison.settings)
-    basis = (
-        "images and seeds" if seeds else "images; one seed each, so another seed's model may differ more than these do"
-    )
-    ends = "mean ± standard deviation over seeds, " if seeds else ""
+    first = f"chosen on valid, by {comparison.chosen_by}" if comparison.chosen_by else "of the highest test score"
+    test = "5 %, paired on the test images, corrected for all comparisons (Games and Howell)"
+    if comparison.once:
+        return (
+            f"First: the setting {first}. {ONCE.capitalize()}: another seed may turn any difference, and none is "
+            "called real. Cells: 95 % interval over images."
+        )
+    better = "; + significantly better than it" if comparison.chosen_by else ""
+    luck = "" if comparison.chosen_by else " left: of the highest score, without the luck of having been picked for it."
     return (
-        f"* best; = not significantly different from it (5 %, paired on the test images, Holm's correction, "
-        f"over {basis}); cells: {ends}95 % interval over images."
+        f"* the setting {first}; = not significantly different from it ({test}){better}. Cells: mean ± standard "
+        f"deviation over seeds, 95 % interval over images and seeds. seen: of a tie, the difference that four of five "
+        f"such comparisons would have found.{luck}"
     )
 
 
 def columns(comparison: Comparison, form: Callable[[Score], str]) -> list[Column]:
-    """The axes and how many runs there are, then scores in some form, then costs."""
+    """The axes and how many runs there are, what chose the best, then scores in some form, then costs."""
     found = [(axis, _axis(comparison, axis)) for axis in comparison.axes]
     found.append(("runs", [str(len(setting.runs)) for setting in comparison.settings]))
+    if comparison.chosen_by:
+        found.append((comparison.chosen_by, [f"{value:.4f}" for value in comparison.chosen]))
+    once = f" ({ONCE})" if comparison.once else ""
     found += [
-        (name, [form(scores[name]) if name in scores else "" for scores in comparison.scores])
+        (
+            name + once,
+            [form(_shown(comparison, scores[name])) if name in scores else "" for scores in comparison.scores],
+        )
         for name in comparison.metrics
     ]
     return found + _costs(comparison)
+
+
+def _shown(comparison: Comparison, score: Score) -> Score:
+    """Where another seed might turn every difference, none is marked."""
+    return replace(score, mark="") if comparison.once else score
 
 
 def terminal_tables(comparison: Comparison, console: Console) -> Iterator[Table]:
@@ -75,9 +93,10 @@ def terminal_tables(comparison: Comparison, console: Console) -> Iterator[Table]
 
 def write_csv(path: Path, comparison: Comparison) -> None:
     """A line for each setting with every number, then a line for each run that is left out, with its state."""
-    header = [*comparison.axes, "state", "runs", "seeds", "folders"]
+    header = [*comparison.axes, "state", "runs", "seeds", "folders", *filter(None, [comparison.chosen_by])]
     for name in comparison.metrics:
-        header += [name, f"{name}_sd", f"{name}_ci_low", f"{name}_ci_high", f"{name}_p", f"{name}_mark"]
+        parts = ("", "_sd", "_ci_low", "_ci_high", "_p", "_mark", "_visible", "_corrected")
+        header += [f"{name}{part}" for part in parts]
     header += [*_guards(comparison), *COSTS, "left_out"]
     write_table(path, header, ([record.get(name, "") for name in header] for record in _records(comparison)))
 
@@ -93,16 +112,20 @@ def write_markdown(path: Path, comparison: Comparison) -> None:
 
 
 def _records(comparison: Comparison) -> Iterator[dict[str, object]]:
-    for setting, scores in zip(comparison.settings, comparison.scores, strict=True):
+    for place, (setting, scores) in enumerate(zip(comparison.settings, comparison.scores, strict=True)):
         record: dict[str, object] = {axis: value_text(value) for axis, value in setting.values.items()}
         states = dict.fromkeys(run.state for run in setting.runs)
         record |= {"state": " ".join(states), "runs": len(setting.runs)}
         record["seeds"] = " ".join(value_text(run.recipe[SEED]) for run in setting.runs)
         record["folders"] = " ".join(run.label for run in setting.runs)
-        for name, score in scores.items():
+        if comparison.chosen_by:
+            record[comparison.chosen_by] = comparison.chosen[place]
+        for name, score in ((name, _shown(comparison, score)) for name, score in scores.items()):
             deviation = "" if score.deviation is None else score.deviation
             record |= {name: score.value, f"{name}_sd": deviation, f"{name}_p": score.p, f"{name}_mark": score.mark}
             record |= {f"{name}_ci_low": score.ci_low, f"{name}_ci_high": score.ci_high}
+            corrected = "" if score.corrected is None else score.corrected
+            record |= {f"{name}_visible": score.visible, f"{name}_corrected": corrected}
         guards = [run.guards(SPLIT) for run in setting.runs]
         for name in _guards(comparison):
             measured = [found[name]["value"] for found in guards if name in found]
@@ -124,14 +147,23 @@ def _axis(comparison: Comparison, axis: str) -> list[str]:
 
 def _one_line(score: Score) -> str:
     value = f"**{score.value:.4f}**" if score.mark == "best" else f"{score.value:.4f}"
-    tie = " =" if score.mark == "tie" else ""
-    return f"{value}{_deviation(score)} [{score.ci_low:.4f}, {score.ci_high:.4f}]{tie}"
+    sign = "" if score.mark == "best" else f" {SIGNS[score.mark]}".rstrip()
+    said = f", {remark(score)}" if remark(score) else ""
+    return f"{value}{_deviation(score)} [{score.ci_low:.4f}, {score.ci_high:.4f}]{sign}{said}"
 
 
 def _two_lines(score: Score) -> str:
     value = f"{score.value:.4f}{_deviation(score)}{SIGNS[score.mark] or ' '}"
     value = f"[bold green]{value}[/]" if score.mark == "best" else value
-    return f"{value}\n[dim]{score.ci_low:.4f}..{score.ci_high:.4f}[/] "
+    said = f"\n[dim]{remark(score)}[/] " if remark(score) else ""
+    return f"{value}\n[dim]{score.ci_low:.4f}..{score.ci_high:.4f}[/] {said}"
+
+
+def remark(score: Score) -> str:
+    """What a cell says beside a score and its interval; empty where that is nothing."""
+    if score.corrected is not None:
+        return f"left {score.corrected:.4f}"
+    return f"seen {score.visible:.4f}" if score.mark == "tie" else ""
 
 
 def _deviation(score: Score) -> str:

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from rococap.compare.comparison import Comparison, Score
 from rococap.compare.growth import described, growths
-from rococap.compare.tables import columns, legend
+from rococap.compare.tables import columns, legend, remark
 from rococap.report.compare_charts import against_axes, against_costs, learning_curves, parallel
 from rococap.report.growth_chart import growth_chart
 from rococap.report.page import html_table, page
@@ -16,7 +16,7 @@ from rococap.report.side_by_side import side_by_side
 
 _LEAD = Markup(
     "<strong class='warning'>Not for clinical use.</strong> {} runs of {} recipes, scored on the test split, the best "
-    "in {} first."
+    "{} first."
 )
 Section = tuple[str, Markup]
 
@@ -24,8 +24,12 @@ Section = tuple[str, Markup]
 def compare_page(comparison: Comparison, title: str) -> str:
     """The page as text; it fetches nothing."""
     runs = sum(len(setting.runs) for setting in comparison.settings)
-    lead = _LEAD.format(f"{runs:,}", f"{len(comparison.settings):,}", comparison.metrics[0])
+    lead = _LEAD.format(f"{runs:,}", f"{len(comparison.settings):,}", _first(comparison))
     return page(title, lead, _sections(comparison))
+
+
+def _first(comparison: Comparison) -> str:
+    return f"on valid, by {comparison.chosen_by}," if comparison.chosen_by else f"in {comparison.metrics[0]}"
 
 
 def _sections(comparison: Comparison) -> Iterator[Section]:
@@ -50,9 +54,10 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
 
 def _cell(score: Score) -> str:
     deviation = "" if score.deviation is None else f"\N{NO-BREAK SPACE}±{score.deviation:.4f}"
-    form = {"best": "<strong>{}&nbsp;*</strong>", "tie": "{}&nbsp;=", "": "{}"}[score.mark]
+    form = {"best": "<strong>{}&nbsp;*</strong>", "tie": "{}&nbsp;=", "better": "{}&nbsp;+", "": "{}"}[score.mark]
     interval = Markup("<br><span class='small quiet'>{:.4f}&nbsp;..&nbsp;{:.4f}</span>")
-    return Markup(form).format(f"{score.value:.4f}{deviation}") + interval.format(score.ci_low, score.ci_high)
+    said = Markup("<br><span class='small quiet'>{}</span>").format(remark(score)) if remark(score) else ""
+    return Markup(form).format(f"{score.value:.4f}{deviation}") + interval.format(score.ci_low, score.ci_high) + said
 
 
 def _paragraphs(lines: Sequence[str]) -> Markup:

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from rococap.compare.comparison import compare
 from rococap.compare.runs import axes, find_runs
-from rococap.compare.tables import legend, terminal_tables, write_csv, write_markdown
+from rococap.compare.tables import columns, legend, terminal_tables, write_csv, write_markdown
 from rococap.runs.results import read_results
 from rococap.types import UserError
 
@@ -83,7 +83,10 @@ def test_the_interval_of_a_lone_run_is_that_of_its_own_table(finished, tmp_path)
 def test_a_seed_each_is_said_to_compare_models_not_recipes(finished, tmp_path):
     for rank in (4, 8):
         make_run(finished, tmp_path / str(rank), 0.5, lora__rank=rank)
-    assert "one seed each" in legend(compare([tmp_path]))
+    seen = compare([tmp_path])
+    assert seen.once and "One seed each: another seed may turn any difference" in legend(seen)
+    shown = dict(columns(seen, lambda score: score.mark))
+    assert shown["facts (one seed each)"] == ["", ""]
 
 
 def test_different_test_sets_are_refused_by_name_and_reason(finished, tmp_path):
@@ -143,7 +146,9 @@ def test_where_the_data_lay_tells_no_runs_apart_and_what_it_held_does(finished, 
     for seed, (root, data) in enumerate([("here", "x"), ("there", "x"), ("elsewhere", "y")]):
         folder = make_run(finished, tmp_path / root, 0.5, seed=seed, data__root=root, data__source__root=root)
         folder.write_json("environment.json", {"data": data})
-    seen = compare([tmp_path])
+    with pytest.raises(UserError, match=r"different data.*: y \(elsewhere\); x \(here, there\)\.\n.* --other-data"):
+        compare([tmp_path])
+    seen = compare([tmp_path], other_data=True)
     assert seen.axes == ["data.root"]
     assert {tuple(run.label for run in setting.runs) for setting in seen.settings} == {
         ("elsewhere",),
@@ -236,7 +241,7 @@ def test_tables_hold_every_number(comparison, tmp_path):
     write_markdown(tmp_path / "compare.md", comparison)
     lines = (tmp_path / "compare.md").read_text().splitlines()
     assert (
-        lines[0].startswith("| lora.rank | runs | facts | training min | captioning min | MiB |")
+        lines[0].startswith("| lora.rank | runs | val/facts | facts | training min | captioning min | MiB |")
         and len({line.count("|") for line in lines[:5]}) == 1
     )
     assert sum("**" in line for line in lines[2:5]) == 1 and "left out: rank=32,seed=0: failed" in "\n".join(lines)

@@ -147,22 +147,22 @@ SCORES = [
     M(
         "seeds count for nothing",
         SIGNIFICANCE,
-        "variance = images + seeds",
+        "variance = images + part.excess + parts[to].excess",
         "variance = images",
         "compare/test_significance.py compare/test_comparison.py",
     ),
     M(
         "many comparisons, no correction",
         SIGNIFICANCE,
-        "return _holm(p, best)",
-        "return p",
+        "np.sqrt(2) * quotient, settings, freedom",
+        "np.sqrt(2) * quotient, 2, freedom",
         "compare/test_significance.py compare/test_comparison.py",
     ),
     M(
         "images of two runs are not paired",
         SIGNIFICANCE,
-        "np.var(draws[best].mean(axis=1) - draws[other].mean(axis=1), ddof=1)",
-        "np.var(draws[best].mean(axis=1), ddof=1) + np.var(draws[other].mean(axis=1), ddof=1)",
+        "np.var(drawn.mean(axis=1) - draws[to].mean(axis=1), ddof=1)",
+        "np.var(drawn.mean(axis=1), ddof=1) + np.var(draws[to].mean(axis=1), ddof=1)",
         "compare/test_significance.py compare/test_comparison.py",
     ),
     M(

@@ -1,0 +1,44 @@
+"""Valid chooses and test reports; where test chooses, its luck is told."""
+
+import numpy as np
+import pytest
+from made_runs import make_run
+
+from rococap.compare.comparison import compare
+from rococap.compare.tables import legend
+from rococap.metrics.bootstrap import interval
+from rococap.runs.folder import RunFolder
+
+
+def test_valid_chooses_and_test_may_find_another_better(finished, tmp_path):
+    for rank, skill, chosen in ((4, 0.3, 0.9), (8, 0.8, 0.5), (16, 0.3, 0.4)):
+        for seed in (0, 1, 2):
+            folder = make_run(finished, tmp_path / f"{rank}-{seed}", skill, lora__rank=rank, seed=seed)
+            folder.note(best_score=chosen + seed / 100)
+    seen = compare([tmp_path])
+    assert (seen.chosen_by, seen.chosen) == ("val/facts", pytest.approx([0.91, 0.51, 0.41])) and not seen.once
+    marks = [scores["facts"].mark for scores in seen.scores]
+    assert marks == ["best", "better", "tie"] and "chosen on valid, by val/facts" in legend(seen)
+    assert seen.scores[0]["facts"].corrected is None and seen.scores[2]["facts"].visible > 0
+    on_test = compare([tmp_path], select="test")
+    assert on_test.chosen_by is None and on_test.settings[0].values["lora.rank"] == 8
+    best = on_test.scores[0]["facts"]
+    assert best.mark == "best" and best.corrected is not None and best.corrected <= best.value
+
+
+def test_a_loss_chooses_the_least_and_without_one_value_for_all_test_does(finished, tmp_path):
+    for rank, loss in ((4, 2.0), (8, 1.0)):
+        make_run(finished, tmp_path / str(rank), 0.5, lora__rank=rank).note(monitor="val/loss", best_score=loss)
+    assert [s.values["lora.rank"] for s in compare([tmp_path]).settings] == [8, 4]
+    RunFolder(tmp_path / "4").note(monitor="val/facts")
+    seen = compare([tmp_path])
+    assert seen.chosen_by is None and any("chosen on test: checkpoints were chosen by" in note for note in seen.notes)
+
+
+def test_the_interval_of_several_seeds_knows_of_seeds(finished, tmp_path):
+    for rank in (4, 8):
+        for seed, skill in enumerate((0.4, 0.6, 0.8)):
+            make_run(finished, tmp_path / f"{rank}-{seed}", skill, lora__rank=rank, seed=seed)
+    score = compare([tmp_path]).scores[0]["facts"]
+    over_images = interval(np.stack([sample.draws for sample in score.samples.values()], axis=1).mean(axis=1))
+    assert score.ci_high - score.ci_low > 2 * float(over_images[1] - over_images[0])
