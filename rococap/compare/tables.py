@@ -188,7 +188,9 @@ def _cost(setting: Setting, name: str) -> str:
 def _table(names: Sequence[Column], columns: Sequence[Column]) -> Table:
     view = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading, _ in [*names, *columns]:
-        lines = heading.replace(".", ".\n") if len(heading) > _LONG else heading
+        lines = (
+            heading.replace(".", ".\n") if len(heading) > _LONG and "(" not in heading else heading.replace(" (", "\n(")
+        )
         view.add_column(lines, justify="right", no_wrap=True)
     # Settings are text, whatever stands in them; scores are our own.
     cells: list[Sequence[str | Text]] = [column for _, column in names]

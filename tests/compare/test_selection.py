@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_runs import make_run
 
-from rococap.compare.comparison import compare
+from rococap.compare.comparison import _corrected, compare
 from rococap.compare.tables import legend
 from rococap.metrics.bootstrap import interval
 from rococap.runs.folder import RunFolder
@@ -42,3 +42,18 @@ def test_the_interval_of_several_seeds_knows_of_seeds(finished, tmp_path):
     score = compare([tmp_path]).scores[0]["facts"]
     over_images = interval(np.stack([sample.draws for sample in score.samples.values()], axis=1).mean(axis=1))
     assert score.ci_high - score.ci_low > 2 * float(over_images[1] - over_images[0])
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_what_is_left_of_the_highest_of_equals_is_nearly_what_they_are_worth(count):
+    draw = np.random.default_rng(0)
+    above, left = [], []
+    for _ in range(200):
+        images = 0.25 * draw.standard_normal(200) + 0.3 * draw.standard_normal((count, 200))
+        weights = draw.multinomial(200, np.full(200, 1 / 200), size=100) / 200
+        values, draws = [np.array([row.mean()]) for row in images], [(weights @ row)[:, None] for row in images]
+        highest = max(float(value[0]) for value in values)
+        truth = float(np.mean(values))  # what the images drawn are worth to all
+        above.append(highest - truth)
+        left.append(_corrected(values, draws, range(count)) - truth)
+    assert abs(np.mean(left)) < 0.4 * np.mean(above)
