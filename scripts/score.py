@@ -1,7 +1,8 @@
-"""Score a file of captions: no model, no GPU.
+"""Score a file of captions, or of concepts: no model, no GPU.
 
 PREDICTIONS is rococap's own predictions/<split>.jsonl, COCO results (.json), or a table ID,Caption (.csv); the last two
-need --references: COCO annotations or ROCOv2's own captions CSV.
+need --references: COCO annotations or ROCOv2's own captions CSV. With --metrics concepts it is a run's .jsonl or a
+table ID,CUIs, and --references is ROCOv2's test_concepts.csv, beside which test_concepts_manual.csv lies.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from hydra import compose, initialize_config_dir
 from rococap.checks.command_line import check_command_line
 from rococap.cli import Terminal, user_errors
 from rococap.config import register
-from rococap.evaluation.other_formats import load
-from rococap.evaluation.split_scores import score_predictions
+from rococap.evaluation.concept_table import concept_lines, write_concept_table
+from rococap.evaluation.other_formats import load, load_concepts
+from rococap.evaluation.split_scores import scorable, score_predictions
 from rococap.metrics.base import Metric
 from rococap.metrics.measure import ready
 from rococap.recipe.recipe import build_metrics
@@ -26,6 +28,7 @@ from rococap.types import UserError
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 CHOICES = sorted(path.stem for path in (CONF / "metrics").glob("*.yaml"))
+CONCEPTS = "concepts"  # of all choices the one that scores no captions
 USUAL = ["bleu", "meteor", "rouge_l", "cider"]
 
 
@@ -54,16 +57,22 @@ def main() -> None:
     """Read, score, print and write."""
     arguments = parse_arguments()
     console = Terminal()
+    if CONCEPTS in arguments.metrics and len(arguments.metrics) > 1:
+        raise UserError("--metrics: captions and concepts are not scored together.\nGive concepts alone.")
     metrics = chosen_metrics(arguments.metrics, arguments.set)
     ready(metrics)
     require_writable(arguments.out)
-    predictions = load(arguments.predictions, arguments.references)
-    if not any(prediction.references for prediction in predictions):
+    of_concepts = CONCEPTS in arguments.metrics
+    read = load_concepts if of_concepts else load
+    predictions = read(arguments.predictions, arguments.references)
+    if not scorable(metrics, predictions):
         raise UserError(f"{arguments.predictions} holds no references to score against: give --references FILE.")
     split = arguments.split or arguments.predictions.stem
-    with console.status(f"scoring {len(predictions):,} captions"):
+    with console.status(f"scoring {len(predictions):,} predictions"):
         scored = score_predictions(metrics, predictions, split, with_blind=not arguments.no_blind)
         rows = scored.rows() + scored.slice_rows()
+    if of_concepts:
+        write_concept_table(arguments.out, split, concept_lines(predictions))
     write_per_sample(arguments.out, split, [p.id for p in predictions], scored.per_sample())
     write_results(arguments.out / FILE, rows)
     show_scores(rows)
@@ -71,7 +80,12 @@ def main() -> None:
 
 def chosen_metrics(names: list[str], settings: list[str]) -> dict[str, Metric]:
     """Metrics of conf/metrics, built. Raises UserError where a setting is wrong, with the nearest right one."""
-    words = [f"metrics=[{','.join(names)}]", *(f"metrics.{setting.removeprefix('metrics.')}" for setting in settings)]
+    model = ["model=tiny_detector"] if CONCEPTS in names else []  # one that gives what is scored
+    words = [
+        *model,
+        f"metrics=[{','.join(names)}]",
+        *(f"metrics.{setting.removeprefix('metrics.')}" for setting in settings),
+    ]
     check_command_line(CONF, argv=words)
     register()
     with initialize_config_dir(str(CONF), version_base="1.3"):

@@ -1,7 +1,7 @@
 """Write ImageCLEFmedical Caption's submission: submission.csv in a zip, checked as the site checks it.
 
-Takes a run's captions, `--run DIR --split test`, in the order of the run's dataset; or any file of captions,
-`PREDICTIONS --ids FILE`, where FILE is the official list: a table with a column ID.
+Takes a run's captions, or a detector's concepts, `--run DIR --split test`, in the order of the run's dataset; or any
+file of them, `PREDICTIONS --ids FILE`, where FILE is the official list: a table with a column ID.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import argparse
 from pathlib import Path
 
 from rococap.cli import add_trust, user_errors
-from rococap.evaluation.other_formats import load
-from rococap.evaluation.submission import in_order, official_ids, write_submission
+from rococap.evaluation.detected import most_probable
+from rococap.evaluation.other_formats import holds_concepts, load, load_concepts
+from rococap.evaluation.submission import MOST, Form, in_order, official_ids, write_submission
 from rococap.runs.folder import RunFolder
 from rococap.runs.place import add_root
+from rococap.runs.probabilities import file_of, read_probabilities
 from rococap.types import SPLITS, UserError
 
 
@@ -47,10 +49,18 @@ def main() -> None:
         )
     if arguments.run:
         RunFolder(arguments.run).verify(f"predictions/{arguments.split}.jsonl")
-    captions = in_order({p.id: p.prediction for p in load(file)}, ids)
-    write_submission(arguments.out, captions)
-    empty = sum(not caption for caption in captions.values())
-    print(f"{arguments.out}: {len(captions):,} captions" + (f", {empty:,} of them empty" if empty else ""))
+    read = load_concepts if holds_concepts(file) else load
+    found = {p.id: p.prediction for p in read(file)}
+    probabilities = arguments.run and arguments.run / file_of(arguments.split)
+    of_concepts = read is load_concepts or (probabilities and probabilities.is_file())
+    form = Form.CONCEPTS if of_concepts else Form.of(found.values())
+    if probabilities and probabilities.is_file():
+        found = most_probable(found, read_probabilities(probabilities), MOST)
+    answers = in_order(found, ids, form)
+    write_submission(arguments.out, answers, form)
+    empty = sum(not text for text in answers.values())
+    what = "captions" if form is Form.CAPTIONS else "lists of concepts"
+    print(f"{arguments.out}: {len(answers):,} {what}" + (f", {empty:,} of them empty" if empty else ""))
 
 
 def ids_of_run(arguments: argparse.Namespace) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,7 +14,9 @@ from rococap.models.detector import Detector
 from rococap.runs.folder import RunFolder
 from rococap.runs.probabilities import Probabilities, file_of, read_probabilities, write_probabilities
 from rococap.runs.results import OTHERS, Row
-from rococap.types import Labels, Prediction, Said, Split
+from rococap.types import Labels, Prediction, Said, Split, listed
+
+log = logging.getLogger(__name__)
 
 _SCORE = "concept_f1"
 MEAN_AP = "concept_map"
@@ -24,6 +27,21 @@ def keep_probabilities(folder: RunFolder, split: Split, said: Mapping[str, Said]
     rows = [each.probabilities for each in said.values() if each.probabilities is not None]
     found = Probabilities(tuple(said), detector.labels.cuis, np.stack(rows), detector.thresholds.cpu().numpy())
     write_probabilities(folder.path / file_of(split), found)
+
+
+def most_probable(texts: Mapping[str, str], probabilities: Probabilities, most: int) -> dict[str, str]:
+    """Texts by id, with no more than so many concepts: the most probable ones, in their order."""
+    numbers = {cui: number for number, cui in enumerate(probabilities.cuis)}
+    rows = dict(zip(probabilities.ids, probabilities.values, strict=True))
+    found = {}
+    for name, text in texts.items():
+        said = text.split(";")
+        if len(said) > most:
+            kept = set(sorted(said, key=lambda cui: -rows[name][numbers[cui]])[:most])
+            log.warning("%s: %d concepts, of which the %d most probable are submitted", name, len(said), most)
+            text = listed(cui for cui in said if cui in kept)
+        found[name] = text
+    return found
 
 
 def concept_scores(

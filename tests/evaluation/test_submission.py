@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from rococap.evaluation.submission import FILE, in_order, official_ids, verify, write_submission
+from rococap.evaluation.submission import FILE, Form, in_order, official_ids, verify, write_submission
 from rococap.types import UserError
 
 IDS = ["clef_test_2", "clef_test_10", "clef_test_3"]
@@ -100,3 +100,40 @@ def test_official_ids(tmp_path):
         (tmp_path / "ids.csv").write_text(content)
         with pytest.raises(UserError, match=said):
             official_ids(tmp_path / "ids.csv")
+
+
+SETS = {IDS[0]: "C0040405; c0817096;C0040405", IDS[1]: "", IDS[2]: "C1;C2;"}
+
+
+def test_concepts_are_written_each_once_in_upper_case(tmp_path):
+    path = tmp_path / "submission.zip"
+    write_submission(path, in_order(SETS, IDS, Form.CONCEPTS), Form.CONCEPTS)
+    with zipfile.ZipFile(path) as archive:
+        text = archive.read("submission.csv").decode("utf-8")
+    assert text == f"ID,CUIs\n{IDS[0]},C0040405;C0817096\n{IDS[1]},\n{IDS[2]},C1;C2\n"
+    verify(path, IDS, Form.CONCEPTS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["C1", "C2;", "C3"], "line 3: '' is no concept"),
+        (["C1", "chest", "C3"], "line 3: 'chest' is no concept"),
+        (["C1", "c2", "C3"], "line 3: 'c2' is no concept"),
+        (["C1;C2;C1", "", ""], "line 2: C1 stands there twice"),
+        (["", ";".join(f"C{n}" for n in range(101)), ""], "line 3: has 101 concepts, and 100 are the most"),
+        (["C1", " C2", ""], "line 3: has blanks around"),
+        (["C1", "C2", '"C3,C4"'], "line 4: 'C3,C4' is no concept"),
+    ],
+)
+def test_what_the_site_refuses_of_concepts_is_refused(packed, rows, said):
+    content = "ID,CUIs\n" + "".join(f"{name},{row}\n" for name, row in zip(IDS, rows, strict=True))
+    with pytest.raises(UserError, match=said):
+        verify(packed(content), IDS, Form.CONCEPTS)
+
+
+def test_captions_are_no_concepts(packed):
+    with pytest.raises(UserError, match="line 1: must be ID,CUIs"):
+        verify(packed("ID,Caption\n" + RIGHT), IDS, Form.CONCEPTS)
+    assert Form.of(SETS.values()) is Form.CONCEPTS
+    assert {Form.of(texts) for texts in (["C1", "a caption"], ["", ""], ["CT"])} == {Form.CAPTIONS}

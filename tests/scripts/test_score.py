@@ -80,3 +80,42 @@ def test_a_mistake_is_named_in_a_line_or_two(tmp_path, content, options, said):
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out/evaluation_results.csv").exists()
+
+
+CONCEPTS = {
+    "test_concepts.csv": "ID,CUIs\nx1,C0040405;C9\nx2,\nx3, c0817096 ;C7;C7\n",
+    "test_concepts_manual.csv": "ID,CUIs\nx1,C0040405\nx2,\nx3,C0817096\n",
+    "cui_mapping.csv": "CUI,Canonical name\nC0040405,CT\n",
+    "made.csv": "ID,CUIs\nx1,c0040405\nx2,\nx3,C0817096; C0040405\n",
+}
+
+
+def test_a_table_of_concepts_against_rocov2s(tmp_path):
+    for name, text in CONCEPTS.items():
+        (tmp_path / name).write_text(text)
+    options = ("--metrics", "concepts", "--references", "test_concepts.csv", "--out", ".", "--split", "test")
+    done = run(tmp_path, "made.csv", *options)
+    assert done.returncode == 0, done.stderr
+    rows = {row.metric: row.value for row in read_results(tmp_path / "evaluation_results.csv") if row.slice == "all"}
+    assert rows["concept_f1"] == pytest.approx((2 / 3 + 1 + 2 / 4) / 3)
+    assert rows["concept_f1_manual"] == pytest.approx((1 + 2 / 3) / 2)
+    table = (tmp_path / "scores" / "test_concepts.csv").read_text()
+    assert "C0040405,CT,1,2,0.5,1.0," in table
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "said"),
+    [
+        (("x2,\n", ""), (), "1 ids of test_concepts.csv have no concepts in made.csv, such as x2"),
+        (("x2,", "x7,"), (), "1 ids of made.csv are not in test_concepts.csv, such as x7"),
+        (("x2,\n", "x2\n"), (), "made.csv, line 3: other fields than the header's"),
+        (("CUIs", "Caption"), (), "made.csv has no column"),
+        ((), ("bleu",), "captions and concepts are not scored together"),
+    ],
+)
+def test_a_mistake_in_a_table_of_concepts_is_named(tmp_path, change, options, said):
+    for name, text in CONCEPTS.items():
+        (tmp_path / name).write_text(text.replace(*change) if change and name == "made.csv" else text)
+    given = ("--metrics", "concepts", *options, "--references", "test_concepts.csv", "--out", ".")
+    done = run(tmp_path, "made.csv", *given)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr

@@ -3,10 +3,14 @@ import io
 import shutil
 import zipfile
 
+import numpy as np
 import pytest
 from commands import ROOT
 
+from rococap.evaluation.detected import most_probable
 from rococap.runs.folder import RunFolder
+from rococap.runs.predictions import read_predictions
+from rococap.runs.probabilities import Probabilities
 
 SUBMIT = ROOT / "scripts/submit.py"
 
@@ -59,3 +63,25 @@ def test_a_missing_caption_is_named(finished, run, place, tmp_path):
     assert done.returncode == 2
     assert "1 official ids have no caption" in done.stderr
     assert not (tmp_path / "none.zip").exists()
+
+
+def test_a_detectors_concepts_are_submitted(detected, run, place):
+    done = run(SUBMIT, "--run", detected, "--split", "test", "--out", place / "concepts.zip")
+    assert done.returncode == 0 and "30 lists of concepts" in done.stdout, done.stderr
+    header, *lines = rows(place / "concepts.zip")
+    said = {p.id: p.prediction for p in read_predictions(detected / "predictions" / "test.jsonl")}
+    assert header == ["ID", "CUIs"] and dict(lines) == said
+    table, ids = place / "sets.csv", place / "official.csv"
+    table.write_text("ID,CUIs\nb,c2;C1\na,\n")
+    ids.write_text("ID\na\nb\n")
+    done = run(SUBMIT, table, "--ids", ids, "--out", place / "sets.zip")
+    assert done.returncode == 0 and "2 lists of concepts, 1 of them empty" in done.stdout, done.stderr
+    assert rows(place / "sets.zip")[1:] == [["a", ""], ["b", "C2;C1"]]
+
+
+def test_more_than_a_hundred_concepts_are_the_most_probable_ones():
+    cuis = tuple(f"C{number}" for number in range(120))
+    values = np.linspace(0, 1, 120, dtype=np.float32)[None]
+    found = Probabilities(("a",), cuis, values, np.zeros(120, np.float32))
+    assert most_probable({"a": ";".join(cuis)}, found, 100) == {"a": ";".join(cuis[20:])}
+    assert most_probable({"a": "C1;C2"}, found, 100) == {"a": "C1;C2"}
