@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rococap.runs.cells import content
 from rococap.runs.results import write_table
-from rococap.types import Concept, Labels, Source, UserError
+from rococap.types import Concept, Labels, Source, UserError, concepts_of
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +54,15 @@ def labels_of(source: Source, min_count: int) -> Labels:
             ", ".join(nameless[:3]),
         )
     return Labels(tuple(known[cui] for cui in chosen), tuple(counts[cui] for cui in chosen), len(examples))
+
+
+def require_judged(source: Source, threshold: str | float) -> None:
+    """Raise UserError where a threshold is to be chosen on valid, and none of its images has a concept."""
+    if isinstance(threshold, str) and not any(concepts_of(example) for example in source.examples("valid")):
+        raise UserError(
+            f"concepts.threshold={threshold} is chosen on valid, and none of its images has a concept.\n"
+            "Take a number: concepts.threshold=0.5"
+        )
 
 
 def write_labels(file: Path, labels: Labels) -> None:

@@ -28,7 +28,7 @@ from rococap.models.audit import audit, audit_table
 from rococap.models.base import Model
 from rococap.models.export import export
 from rococap.processes.group import part, set_up
-from rococap.recipe.labels import FILE, write_labels
+from rococap.recipe.labels import FILE, require_judged, write_labels
 from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.parts import build_captioner, build_data, load_best
 from rococap.recipe.recipe import Recipe
@@ -74,8 +74,10 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     scorer = evaluate.scorer(recipe.metrics)
     loggers = [logger(folder, recipe.settings) for logger in build(cfg.logger).values() if not is_helper()]
     recipe.source.examples("train")  # a missing dataset is said before a model is loaded
-    if recipe.has_labels and not is_helper():
-        write_labels(folder.path / FILE, recipe.labels)
+    if recipe.has_labels:
+        require_judged(recipe.source, recipe.concepts.threshold)
+        if not is_helper():
+            write_labels(folder.path / FILE, recipe.labels)
     captioner = build_captioner(recipe)
     set_up_training(captioner, activations=cfg.checkpoint_activations, compiled=cfg.compile)
     parts = audit(captioner)

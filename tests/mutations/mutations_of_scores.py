@@ -210,8 +210,8 @@ SCORES = [
     M(
         "quotation marks break a submission",
         SUBMISSION,
-        "caption.replace('\"', '\"\"')",
-        "caption",
+        "text.replace('\"', '\"\"')",
+        "text",
         "evaluation/test_submission.py",
     ),
     M(

@@ -1,7 +1,7 @@
 import pytest
 
 from rococap.data.manual import OnlyManual
-from rococap.recipe.labels import labels_of, read_labels, write_labels
+from rococap.recipe.labels import labels_of, read_labels, require_judged, write_labels
 from rococap.types import Concept, Example, UserError
 
 
@@ -46,6 +46,13 @@ def test_what_is_kept_is_what_is_read(tmp_path):
     (tmp_path / "concepts.csv").write_text("cui,name\nC1,x\n")
     with pytest.raises(UserError, match="holds no labels"):
         read_labels(tmp_path / "concepts.csv")
+
+
+def test_a_threshold_needs_a_valid_split_with_concepts():
+    require_judged(SOURCE, "global")
+    require_judged(Listed((), ()), 0.5)
+    with pytest.raises(UserError, match=r"concepts.threshold=per_class is chosen on valid.*\n.*threshold=0.5"):
+        require_judged(Listed((), ()), "per_class")
 
 
 def test_what_cannot_be_learnt_is_said():
