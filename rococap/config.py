@@ -42,6 +42,8 @@ class DataConfig:
     length_pool: int = MISSING  # batches within which captions are sorted by length
     drop_leaks: bool = MISSING  # leave out of training what also stands in valid or test
     allow_missing: bool = MISSING  # use a split of which more than a tenth is not there
+    stream: Any = MISSING  # whether training images are decoded anew in each epoch: true, false, auto
+    window: int = MISSING  # shards that are shuffled together where they are fetched while they are streamed
 
 
 @dataclass

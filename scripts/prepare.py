@@ -2,6 +2,7 @@
 
 Takes the words of train.py (`python train.py --help` names them). Writes report.html and report.json, prints a page,
 and decodes the images that training by the same words will need. --caches shows or clears what was prepared before.
+--shards DIR writes the dataset as tar files there instead, which data=webdataset reads.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from rococap.config import build, register
 from rococap.data.kept.files import write_whole
 from rococap.data.kept.folders import cache_root
 from rococap.data.kept.listing import KINDS, caches, clear
-from rococap.data.splits import available
+from rococap.data.splits import SplitSource, available
 from rococap.runs.locks import require_writable
-from rococap.types import Processor, UserError
+from rococap.types import Example, Processor, Source, Split, UserError
 
 if TYPE_CHECKING:
     from rococap.data.doctor.examination import Examination
@@ -39,6 +40,8 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("words", nargs="*", metavar="setting=value", help="as for train.py")
     parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the reports go")
+    parser.add_argument("--shards", type=Path, metavar="DIR", help="write the dataset as shards; no report then")
+    parser.add_argument("--shard-size", type=int, default=256, metavar="MB", help="about, of each of them; 256")
     parser.add_argument("--caches", choices=("list", "clear"), help="of all datasets; nothing else is done then")
     return parser.parse_intermixed_args()
 
@@ -60,6 +63,9 @@ def main() -> None:
     there, missing = available(source)
     if not there:  # said before anything heavy is imported
         raise next(iter(missing.values()))
+    if arguments.shards is not None:
+        shard(source, there, arguments.shards, arguments.shard_size)
+        return
 
     from rococap.data.doctor.examination import examine
     from rococap.report.doctor import doctors_page
@@ -130,6 +136,24 @@ def decode_ahead(cfg: DictConfig, processor: Processor) -> None:
     ready = {split: len(data.examples(split)) for split in available(recipe.source)[0]}
     counts = ", ".join(f"{count:,} of {split}" for split, count in ready.items())
     console.print(f"Decoded for this recipe: {counts} (data.fraction={cfg.data.fraction}).")
+
+
+def shard(source: Source, splits: dict[Split, list[Example]], folder: Path, megabytes: int) -> None:
+    """Write a dataset as shards. What is left out of them is what training would leave out, and is told."""
+    from rococap.data.shards.writing import write_shards
+
+    if megabytes < 1:
+        raise UserError(f"--shard-size {megabytes}: a shard has one MB at least.")
+    problems = source.problems if isinstance(source, SplitSource) else lambda split: {}
+    for split in splits:
+        for problem, names in problems(split).items():
+            console.print(f"{split}: {len(names):,} {problem} (first: {', '.join(names[:3])})", style="yellow")
+    counts, unreadable = write_shards(splits, folder, megabytes << 20)
+    if unreadable:
+        shown = "; ".join(list(unreadable.values())[:3])
+        console.print(f"{len(unreadable):,} images cannot be read and are left out: {shown}", style="bold red")
+    said = ", ".join(f"{images:,} of {split} in {shards}" for split, (images, shards) in counts.items())
+    console.print(f"Shards in {folder}: {said}.\npython train.py data=webdataset data.root={folder}", soft_wrap=True)
 
 
 def show_caches(*, clearing: bool) -> None:

@@ -36,6 +36,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "data.workers": _at_least(0),
     "data.val_images": _at_least(1),
     "data.max_tokens": _at_least(2),
+    "data.window": _at_least(1),
     "decoding.max_new_tokens": _at_least(1),
     "decoding.num_beams": _at_least(1),
     "decoding.batch_size": _at_least(1),
@@ -75,6 +76,8 @@ def out_of_range(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "on_change", f"must be {', '.join(ON_CHANGE)}, not {on_change!r}"
     if not isinstance(size := _at(config, "data.batch_size"), int | None) and size not in ("auto", "???"):
         yield "data.batch_size", f"must be a whole number or auto, not {size!r}"
+    if (stream := _at(config, "data.stream")) not in (True, False, "auto", "???", None):
+        yield "data.stream", f"must be true, false or auto, not {stream!r}"
     if size == "auto" and _at(config, "data.global_batch_size") is not None:
         yield "data.batch_size", "must not be auto beside data.global_batch_size, which says it already"
     if isinstance(name := config.get("name"), str) and (fault := _folder_fault(name)):

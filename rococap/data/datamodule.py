@@ -11,7 +11,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
 from rococap.data.complete import NONE, Missing, require
-from rococap.data.dataset import CaptionDataset
+from rococap.data.dataset import CaptionDataset, Loader
 from rococap.data.doctor.leaks import without_leaks
 from rococap.data.kept import features, keys
 from rococap.data.kept.choice import pays
@@ -21,7 +21,10 @@ from rococap.data.kept.images import Store, open_images
 from rococap.data.kept.rows import cores
 from rococap.data.manual import OnlyManual
 from rococap.data.sampler import LengthSampler
+from rococap.data.shard_sampler import ShardSampler
+from rococap.data.shards.ahead import Ahead
 from rococap.data.splits import SplitSource
+from rococap.data.streamed import Streamed, too_large
 from rococap.data.subset import fixed_sample, subset
 from rococap.processes.group import group
 from rococap.types import Answer, Batch, Example, Processor, Source, Split, UserError, caption_of
@@ -47,6 +50,9 @@ class CaptionData(LightningDataModule):
         overfit: the first so many batches, or below 1 such a share of the images, are trained and validated on; 0: all.
         drop_leaks: leave out of `train`, before its fraction is taken, what also stands in `valid` or `test`.
         allow_missing: use a split of which much is not there.
+        stream: decode training images anew in each epoch, and keep neither them nor their features; auto: where the
+            disk is too small for them.
+        window: shards that are shuffled together, of those that are fetched while they are streamed.
 
     Attributes:
         missing: what is not there of each split that was prepared.
@@ -70,6 +76,8 @@ class CaptionData(LightningDataModule):
         drop_leaks: bool = False,
         overfit: float = 0,
         allow_missing: bool = False,
+        stream: bool | str = False,
+        window: int = 8,
     ) -> None:
         super().__init__()
         self.source, self.processor, self.encoder, self.answer = source, processor, encoder, answer
@@ -77,13 +85,15 @@ class CaptionData(LightningDataModule):
         self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
         self.length_pool = length_pool
         self.drop_leaks, self.overfit = drop_leaks, overfit
+        self.stream, self.window = stream, window
         self.validates_on: Split = "train" if overfit else "valid"
-        self.workers = min(8, cores() // 4) if workers is None else workers
+        self.workers = workers
         self.fingerprint = source.fingerprint()
         self.allow_missing = allow_missing
         self.missing: dict[Split, list[Missing]] = {}
         self._datasets: dict[Split, CaptionDataset] = {}
         self._chose: bool | None = None
+        self._ahead: Ahead | None = None
         self._from = (0, 0)  # where training goes on: the epoch, and batches of it that are done
 
     def go_on(self, epoch: int, batches: int) -> None:
@@ -116,18 +126,34 @@ class CaptionData(LightningDataModule):
         return self._loader(split, [batches[number] for number in only])
 
     def _sampler(self, split: Split, batch_size: int, shuffle: bool, rank: int, world: int) -> LengthSampler:
-        lengths = [len(row) for row in self.dataset(split).tokens]
+        dataset = self.dataset(split)
+        lengths = [len(row) for row in dataset.tokens]
+        fetched = dataset.images.fetched() if isinstance(dataset.images, Streamed) and shuffle else None
+        if fetched is not None:
+            shards, numbers = fetched
+            self._ahead = self._ahead or Ahead(shards)
+            here = group().process
+            # A process for each device: those of a machine have numbers that follow one another.
+            return ShardSampler(
+                lengths, batch_size, self.seed, pool=self.length_pool, shards=numbers, window=self.window,
+                rank=rank % here.on_machine, world=here.on_machine, machine=rank // here.on_machine,
+                machines=here.machines, ahead=self._ahead.want,
+            )  # fmt: skip
         return LengthSampler(
             lengths, batch_size, self.seed, shuffle=shuffle, pool=self.length_pool, rank=rank, world=world
         )
 
     def _loader(self, split: Split, sampler: Iterable[list[int]]) -> DataLoader[Batch]:
-        return DataLoader(
-            self.dataset(split),
+        dataset = self.dataset(split)
+        workers = self.workers
+        if workers is None:  # what is kept takes less time to read than to send between processes
+            workers = min(8, cores() // (2 if isinstance(dataset.images, Streamed) else 4))
+        return Loader(
+            dataset,
             batch_size=None,
             sampler=sampler,
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,
+            num_workers=workers,
+            persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             # Its own: a loader draws a number when it starts, and drawn from the global one that would shift the
             # dropout of a resumed run.
@@ -173,7 +199,9 @@ class CaptionData(LightningDataModule):
             return fixed_sample(examples, self.val_images, self.subset_seed)
         return examples
 
-    def _images(self, examples: list[Example], split: Split) -> Store | Features:
+    def _images(self, examples: list[Example], split: Split) -> Store | Features | Streamed:
+        if split == "train" and self._streams(len(examples)):
+            return self._streamed(examples)
         pixels = partial(open_images, processor=self.processor, dataset=self.fingerprint, split=split)
         images: Store | Features | None = self._features(examples, pixels, split)
         if images is None:
@@ -182,6 +210,30 @@ class CaptionData(LightningDataModule):
         if examples and not images.examples:
             first = next(iter(images.unreadable.values()))
             raise UserError(f"None of the {len(examples):,} images of {split} can be read; the first: {first}")
+        return images
+
+    def _streams(self, count: int) -> bool:
+        if self.stream != "auto":
+            return bool(self.stream)
+        images = keys.Images.of(self.fingerprint, self.processor)
+        # All processes do what the first finds.
+        large, why = group().gathered(too_large(count, images, "train") if group().rank == 0 else None)[0]
+        if large:
+            log.info("train is streamed: %s", why)
+        return bool(large)
+
+    def _streamed(self, examples: list[Example]) -> Streamed:
+        images = Streamed(examples, self.processor)
+        features = " and encoded" if self.encoder is not None else ""
+        log.info("train is decoded%s anew in each epoch: nothing of it is kept (data.stream)", features)
+        if (fetched := images.fetched()) is not None:
+            log.info(
+                "train is fetched, %d shards, and shuffled within %d of them, that follow one another in an order of "
+                "each epoch: another than that of images on the disk (data.window)",
+                len(fetched[0]), self.window,
+            )  # fmt: skip
+            if (machines := group().process.machines) > 1:
+                log.info("each of %d machines reads shards of its own: on another number, other batches", machines)
         return images
 
     def _features(

@@ -2,34 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from rococap.data.kept.features import Features
 from rococap.data.kept.images import Store
-from rococap.types import Batch
+from rococap.data.streamed import Streamed
+from rococap.types import Batch, UserError
 
 
 class CaptionDataset(Dataset[Batch]):
     """Prepared images, or their features, with tokens. A list of indices gives a batch, padded to its longest.
 
-    An index `~i` stands in, see `Batch.ids`.
+    An index `~i` stands in, see `Batch.ids`. So does the first of a batch of which no image can be read: it is black.
     """
 
-    def __init__(self, images: Store | Features, tokens: Sequence[Sequence[int]], pad_token_id: int) -> None:
+    def __init__(self, images: Store | Features | Streamed, tokens: Sequence[Sequence[int]], pad_token_id: int) -> None:
         self.images, self.tokens, self.pad_token_id = images, tokens, pad_token_id
         self.ids = [example.id for example in images.examples]
 
     def __getitem__(self, indices: list[int]) -> Batch:
         stands_in = indices[0] < 0
         indices = [~index for index in indices] if stands_in else indices
-        ids = [self.ids[index] for index in indices]
-        input_ids, attention_mask = pad([self.tokens[index] for index in indices], self.pad_token_id)
-        arrays = torch.from_numpy(np.stack([self.images[name] for name in ids]))
-        return Batch([] if stands_in else ids, input_ids, attention_mask, **{self.images.kind: arrays})
+        arrays = self._arrays([self.ids[index] for index in indices])
+        if isinstance(arrays, Fault):
+            return arrays  # type: ignore[return-value]  # `Loader` raises it
+        there = [index for index in indices if self.ids[index] in arrays]
+        if not there:  # only images that are streamed can be found to be unreadable so late
+            assert isinstance(self.images, Streamed)
+            stands_in, there = True, indices[:1]
+            arrays = {self.ids[there[0]]: np.zeros(self.images.shape, np.uint8)}
+        ids = [self.ids[index] for index in there]
+        input_ids, attention_mask = pad([self.tokens[index] for index in there], self.pad_token_id)
+        stacked = torch.from_numpy(np.stack([arrays[name] for name in ids]))
+        return Batch([] if stands_in else ids, input_ids, attention_mask, **{self.images.kind: stacked})
+
+    def _arrays(self, names: Sequence[str]) -> dict[str, np.ndarray] | Fault:
+        if not isinstance(self.images, Streamed):
+            return {name: self.images[name] for name in names}
+        try:
+            return self.images.rows(names)
+        except UserError as error:
+            if get_worker_info() is None:
+                raise
+            return Fault(str(error))
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a worker could make no batch. Raised there, it would come with a traceback."""
+
+    text: str
+
+
+class Loader(DataLoader[Batch]):
+    """A DataLoader whose workers' mistakes that a user can mend are told as such: it raises UserError."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # more than an iterator nobody asks of it
+        for batch in super().__iter__():
+            if isinstance(batch, Fault):
+                raise UserError(batch.text)
+            yield batch
 
 
 def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -72,7 +72,7 @@ class FileImage(StoredImage):
         return (self.path,)
 
     def content(self) -> bytes:
-        _require_size(self, self.path.stat().st_size)
+        require_size(self, self.path.stat().st_size)
         return self.path.read_bytes()
 
 
@@ -97,7 +97,7 @@ class ZipImage(StoredImage):
 
     def content(self) -> bytes:
         archive = _archive(self.archive, os.getpid())
-        _require_size(self, archive.getinfo(self.member).file_size)
+        require_size(self, archive.getinfo(self.member).file_size)
         with _opening:
             stream = archive.open(self.member)
         try:
@@ -145,7 +145,8 @@ def is_picture(name: str, open_it: Callable[[], IO[bytes]]) -> bool:
         return False
 
 
-def _require_size(image: StoredImage, size: int) -> None:
+def require_size(image: StoredImage, size: int) -> None:
+    """Refuse a file that is empty or too large; raises UnreadableImage."""
     if size == 0:
         raise UnreadableImage(f"{image}: the file is empty (0 bytes)")
     if size > MAX_BYTES:

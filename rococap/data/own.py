@@ -70,7 +70,7 @@ class OwnData(SplitSource):
         """A split; all of them are read at the first. Raises UserError where it or the training split is empty."""
         if not (loaded := self._all[split]).examples:
             none = f": none of its {lost:,} ids has one" if (lost := loaded.missing.of) else ""
-            raise UserError(f"{self.place} has no images of {split}{none}.")
+            raise UserError(f"{self.where} has no images of {split}{none}.")
         return loaded
 
     def has(self, split: Split) -> bool:
@@ -83,26 +83,31 @@ class OwnData(SplitSource):
             raise UserError(f"data.root={self.root or 'null'} is not there: give a table, or a folder of images.")
         return self.root
 
+    @property
+    def where(self) -> str:
+        """`place`, for messages; raises UserError as it does."""
+        return str(self.place)
+
     @cached_property
     def _all(self) -> dict[Split, Loaded]:
         lines, odd = self.lines()
         there = _one_each(lines)
         if not there:
             raise UserError(
-                f"{self.place}: {len(lines):,} lines name an image, and none is there"
+                f"{self.where}: {len(lines):,} lines name an image, and none is there"
                 f"{f': the first is {lines[0].id}' if lines else ''}.\n"
                 "Put the images beside the table, or say which column names them: data.columns.image=NAME"
             )
         splits = self._splits(there)
         of = {name: [line for line, its in zip(there, splits, strict=True) if its == name] for name in SPLITS}
         if not any(line.captions for line in of["train"]):
-            raise UserError(f"{self.place} has no caption to train on.\nWhich column has? data.columns.caption=NAME")
+            raise UserError(f"{self.where} has no caption to train on.\nWhich column has? data.columns.caption=NAME")
         trained = {line.group for line in of["train"] if line.group}
         found = {split: _loaded(of[split], trained if split != "train" else set()) for split in SPLITS}
         known = {line.id for line in there}
         absent = [line for line in _one_each(lines, there=False) if line.id not in known]
         for split, loaded in found.items():
-            lost = [line for line in absent if (_split_said(line, self.place) or "train") == split]
+            lost = [line for line in absent if (_split_said(line, self.where) or "train") == split]
             # Those of which nothing says the split would have been shared out like all the others.
             of_all = len(there) + len(absent) if any(not line.split for line in lost) else len(of[split]) + len(lost)
             problems = {**(odd if split == "train" else {}), NO_IMAGE: [line.id for line in lost]}
@@ -112,11 +117,11 @@ class OwnData(SplitSource):
 
     def _splits(self, lines: Sequence[Line]) -> list[Split]:
         """The split of each image: as is said, and made for those splits that none is said to be of."""
-        said = [_split_said(line, self.place) for line in lines]
+        said = [_split_said(line, self.where) for line in lines]
         missing = [split for split in self.shares if split not in said]
         if missing and any(said) and "train" not in said:
             raise UserError(
-                f"{self.place}: none of its lines is for training.\nWhich column says so? data.columns.split=NAME"
+                f"{self.where}: none of its lines is for training.\nWhich column says so? data.columns.split=NAME"
             )
         if missing:
             free = [index for index, split in enumerate(said) if split in {None, "train"}]
@@ -131,7 +136,7 @@ class OwnData(SplitSource):
         counts = Counter(splits)
         log.info(
             "%s: nothing says which images are %s; so of %s images %s (data.source.seed=%d)",
-            self.place,
+            self.where,
             " and ".join(made),
             "whole groups of" if groups else "single",
             ", ".join(f"{counts[split]:,} are {split}" for split in SPLITS),
@@ -141,7 +146,7 @@ class OwnData(SplitSource):
             log.warning(
                 "%s: nothing says which images are of one patient or article: they may stand in several splits.\n"
                 "If a column does: data.columns.group=NAME",
-                self.place,
+                self.where,
             )
 
 
@@ -223,7 +228,7 @@ def _one_each(lines: Sequence[Line], *, there: bool = True) -> list[Line]:
     return list(found.values())
 
 
-def _split_said(line: Line, place: Path) -> Split | None:
+def _split_said(line: Line, place: str) -> Split | None:
     word = line.split.lower()
     split = next((split for split in SPLITS if word in SPLIT_WORDS[split]), None)
     if word and split is None:

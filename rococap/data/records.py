@@ -50,7 +50,7 @@ def read_records(path: Path) -> Records:
     return Records(header, [dict(zip(header, row, strict=True)) for row in table.rows], table.bad_lines)
 
 
-def chosen(records: Records, given: Mapping[str, str | None], path: Path) -> dict[str, str]:
+def chosen(records: Records, given: Mapping[str, str | None], path: Path | str) -> dict[str, str]:
     """Which column holds what: as given, or by its name; what no column holds is missing.
 
     Raises:

@@ -52,9 +52,12 @@ class LengthSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         batches = self._shuffled() if self.shuffle else self._in_order()
-        done = self._from[1] if self.epoch == self._from[0] else 0
-        for batch in batches[done:]:
+        for batch in batches[self._done() :]:
             yield batch[self.rank :: self.world].tolist() or [~int(batch[0])]
+
+    def _done(self) -> int:
+        """How many batches of the epoch to come are done."""
+        return self._from[1] if self.epoch == self._from[0] else 0
 
     def _in_order(self) -> list[np.ndarray]:
         return np.split(np.arange(len(self.lengths)), np.cumsum(self.sizes)[:-1])
@@ -62,11 +65,14 @@ class LengthSampler(Sampler[list[int]]):
     def _shuffled(self) -> list[np.ndarray]:
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(len(self.lengths))
-        pool = max(self.sizes, default=1) * min(self.pool, -(-len(self) // 4))
+        return self._by_length(order, self.sizes, random)
+
+    def _by_length(self, order: np.ndarray, sizes: Sequence[int], random: np.random.Generator) -> list[np.ndarray]:
+        """Batches of so many indices, each of similar lengths, of indices in a random order; it is overwritten."""
+        pool = max(sizes, default=1) * min(self.pool, -(-len(self) // 4))
         for first in range(0, len(order), pool):
             part = order[first : first + pool]
             order[first : first + pool] = part[np.argsort(self.lengths[part], kind="stable")]
         # Batches of uneven size may lie anywhere in the order, or the last would always hold the longest captions.
-        sizes = random.permutation(self.sizes)
-        batches = np.split(order, np.cumsum(sizes)[:-1])
+        batches = np.split(order, np.cumsum(random.permutation(sizes))[:-1])
         return [batches[place] for place in random.permutation(len(batches))]

@@ -95,9 +95,15 @@ def fingerprint(splits: Mapping[Split, Sequence[Example]], place: str) -> str:
         splits: whose images lie in files.
         place: the dataset's name among those whose images were read before.
     """
+    images = [example.image for examples in splits.values() for example in examples]
+    return digest(splits, checksums(images, place))
+
+
+def digest(splits: Mapping[Split, Sequence[Example]], checksums_of: Sequence[str]) -> str:
+    """Hex digest of all that examples hold, and of the checksums of their images' bytes, in their order."""
     examples = [(split, example) for split, all_of_it in splits.items() for example in all_of_it]
     digest = hashlib.sha256()
-    for (split, e), checksum in zip(examples, checksums([e.image for _, e in examples], place), strict=True):
+    for (split, e), checksum in zip(examples, checksums_of, strict=True):
         if (view := getattr(e.image, "view", USUAL)) != USUAL:
             digest.update(repr(view).encode())
         concepts = [(concept.cui, concept.name, concept.manual) for concept in e.concepts]

@@ -56,6 +56,8 @@ class DataSettings:
     val_images: int | None
     max_tokens: int
     drop_leaks: bool
+    stream: bool | str
+    window: int
     overfit: float
     allow_missing: bool = False
 

@@ -189,8 +189,8 @@ MODELS = [
     M(
         "batches that are done come again",
         "rococap/data/sampler.py",
-        "done = self._from[1] if self.epoch == self._from[0] else 0",
-        "done = 0",
+        "return self._from[1] if self.epoch == self._from[0] else 0",
+        "return 0",
         "training/test_resume.py",
     ),
     M(

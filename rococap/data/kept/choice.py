@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,21 @@ def pays(encoder: Encoder, images: int, size: tuple[int, int], folder: Path) -> 
         size: height and width of the images, in pixels.
         folder: where they would be kept.
     """
-    file = folder / FILE
+    return remembered(folder / FILE, ("keep", "encode"), lambda: _weighed(encoder, images, size, folder))
+
+
+def remembered(file: Path, words: tuple[str, str], weigh: Callable[[], tuple[bool, str]]) -> tuple[bool, str]:
+    """A choice and why, as it was made before; else as it is weighed now, and kept.
+
+    Args:
+        words: that stand in the file for yes and for no.
+    """
     if file.is_file():
-        kept, _, why = file.read_text(encoding="utf-8").partition("\n")
-        return kept == "keep", why
-    keep, why = _weighed(encoder, images, size, folder)
-    write_whole(file, f"{'keep' if keep else 'encode'}\n{why}", REMEDY)
-    return keep, why
+        word, _, why = file.read_text(encoding="utf-8").partition("\n")
+        return word == words[0], why
+    chosen, why = weigh()
+    write_whole(file, f"{words[not chosen]}\n{why}", REMEDY)
+    return chosen, why
 
 
 def _weighed(encoder: Encoder, images: int, size: tuple[int, int], folder: Path) -> tuple[bool, str]:

@@ -17,7 +17,10 @@ from PIL import Image
 from rococap.types import Processor
 
 # Raised where the program makes something else of the same fields; what was kept before is then left aside.
-FORMATS = {"Images": 2, "Features": 2, "Looks": 2, "Copies": 1, "Captions": 3, "Scores": 1, "Parts": 1, "Checksums": 1}
+FORMATS = {
+    "Images": 2, "Features": 2, "Looks": 2, "Copies": 1, "Captions": 3, "Scores": 1, "Parts": 1, "Checksums": 1,
+    "Shard": 1, "ShardIndex": 1,
+}  # fmt: skip
 _SHOWN = 16  # hex digits that name a folder
 
 
@@ -57,6 +60,21 @@ class Checksums(Key):
     """Checksums of a dataset's image files. `place`: where the dataset lies."""
 
     place: str
+
+
+@dataclass(frozen=True)
+class Shard(Key):
+    """A shard, fetched and unpacked. `url`: where it lies."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class ShardIndex(Key):
+    """What a shard holds. `state`: what tells that it is still the same; None where nothing does."""
+
+    shard: Shard
+    state: str | None
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,10 @@ KINDS = {
     "features": "encoded images",
     "doctor": "examined images",
     "baselines": "captions of other systems",
+    "shards": "shards and what they hold",
 }
 # Nothing else is counted or deleted, wherever ROCOCAP_CACHE may point.
-_OURS = ("*.npy", "*.json", "*.jsonl", "*.tmp", "scores-*.csv", "choice.txt", "*.part-*")
+_OURS = ("*.npy", "*.json", "*.jsonl", "*.tmp", "scores-*.csv", "choice.txt", "stream.txt", "*.part-*", "*.tar")
 
 
 @dataclass(frozen=True)
