@@ -69,6 +69,7 @@ INSTALLS = [
     'pip install -c constraints.txt -e ".[dev]"',
     'pip install -c constraints.txt -e ".[hub]"',
     'pip install -c constraints.txt -e ".[dicom]"',
+    'pip install -c constraints.txt -e ".[webdataset]"',
     'pip install -c constraints.txt -e ".[quantised]"',
     'pip install -c constraints.txt -e ".[schedulefree]"',
     'pip install -c constraints.txt -e ".[tensorboard]"',
@@ -82,6 +83,8 @@ OWN = [
     "python scripts/prepare.py data=table data.root=FILE",
     "python train.py data=table data.root=FILE name=own",
     "python train.py data=folder data.root=DIR name=own_folder",
+    "python scripts/prepare.py data=table data.root=FILE --shards DIR",
+    "python train.py data=webdataset data.root=DIR name=shards",
 ]
 APART = [
     "lora=none",
@@ -171,11 +174,12 @@ def test_ones_own_data_is_trained_on(place, run):
     (folder / "own.csv").write_text("\n".join(lines))
     little = ["model=tiny", "metrics=[]", "trainer.max_epochs=1", "decoding.max_new_tokens=4", "logger=[csv]"]
     for line in OWN:
-        _, file, *rest = shlex.split(line.replace("FILE", str(folder / "own.csv")).replace("DIR", str(folder)))
+        there = place / "shards" if "shards" in line else folder
+        _, file, *rest = shlex.split(line.replace("FILE", str(folder / "own.csv")).replace("DIR", str(there)))
         done = run(ROOT / file, *rest, *little)
         assert done.returncode == 0, done.stderr
         assert "prepare" not in line or "24" in done.stdout
-    for name in ("own", "own_folder"):
+    for name in ("own", "own_folder", "shards"):
         assert len((place / "multirun" / name / "predictions" / "test.jsonl").read_text().splitlines()) == 3
 
 

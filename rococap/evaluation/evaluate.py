@@ -46,7 +46,7 @@ Report = Callable[[RunFolder, Split, Sequence[Example], Model], Mapping[str, Pat
 
 
 def evaluate(
-    run: Path, split: Split, report: Report | None = None, *, trusted: bool = False, root: Path | None = None
+    run: Path, split: Split, report: Report | None = None, *, trusted: bool = False, root: str | None = None
 ) -> list[Row]:
     """Caption a split anew with a run's best checkpoint, by the run's own recipe, and score it.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
@@ -141,7 +140,7 @@ class Recipe:
         )
 
     @staticmethod
-    def of_run(folder: RunFolder, root: Path | None = None) -> Recipe:
+    def of_run(folder: RunFolder, root: str | None = None) -> Recipe:
         """That of a run; raises UserError as `of` and `with_root`, and where the folder is no run's, or not trusted.
 
         Args:

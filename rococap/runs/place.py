@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -15,10 +14,10 @@ PLACE = ("data.root", "data.path", "data.source.root")
 
 def add_root(parser: ArgumentParser) -> None:
     """The option of commands that open a run's folder and its data."""
-    parser.add_argument("--root", type=Path, metavar="DIR", help="where the run's data lies now, if it has moved")
+    parser.add_argument("--root", metavar="DIR", help="where the run's data lies now, if it has moved")
 
 
-def with_root(recipe: DictConfig, root: Path | None) -> DictConfig:
+def with_root(recipe: DictConfig, root: str | None) -> DictConfig:
     """A run's recipe whose data lies elsewhere; as it is where that is not said.
 
     Raises:
@@ -30,5 +29,5 @@ def with_root(recipe: DictConfig, root: Path | None) -> DictConfig:
         raise UserError(f"--root {root}: this run's data lies in no folder ({recipe.data.source._target_}).")
     moved = recipe.copy()
     for place in ("data.root", "data.source.root"):
-        OmegaConf.update(moved, place, str(root))
+        OmegaConf.update(moved, place, root)
     return moved

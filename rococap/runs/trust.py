@@ -6,6 +6,7 @@ What a user types, and the config files that it is composed from, are the user's
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -33,7 +34,12 @@ _LIBRARIES: dict[str, tuple[str, ...]] = {
         "pytorch_lightning.strategies",
     ),
 }
-_STARTS = {"rococap.metrics.bleurt.Bleurt": ("python",)}  # arguments that name a program to run
+# Arguments that name a program to run, where this is found in them. Of shards those that a command delivers, and
+# patterns of which that could be made.
+_STARTS = {
+    "rococap.metrics.bleurt.Bleurt": {"python": re.compile("")},
+    "rococap.data.webdataset.WebDataset": {"root": re.compile(r"(?:^|::)(?:pipe:|[^/:]*[{$][^:]*:(?!:))")},
+}
 
 
 def require_trusted(recipe: DictConfig, folder: Path) -> None:
@@ -45,7 +51,7 @@ def require_trusted(recipe: DictConfig, folder: Path) -> None:
             fault = f"{where}._target_={target}, which conf/{group} of this checkout does not name"
         elif "_args_" in node:
             fault = f"{where}._args_, arguments without names"
-        elif programs := [name for name in _STARTS.get(target, ()) if node.get(name) is not None]:
+        elif programs := _programs(target, node):
             fault = f"{where}.{programs[0]}={node[programs[0]]}, a program to start"
         else:
             continue
@@ -53,6 +59,12 @@ def require_trusted(recipe: DictConfig, folder: Path) -> None:
             f"{folder}/config.yaml has {fault}: it was not run.\n"
             "A folder from someone else can run anything so. If you know what it names, and want it: --trust"
         )
+
+
+def _programs(target: str, node: Mapping[str, Any]) -> list[str]:
+    """The arguments that name a program."""
+    marks = _STARTS.get(target, {})
+    return [name for name, mark in marks.items() if node.get(name) is not None and mark.search(str(node[name]))]
 
 
 @cache

@@ -52,8 +52,8 @@ FOLDERS = [
     M(
         "a program is started",
         TRUST,
-        "if node.get(name) is not None]",
-        "if node.get(name) is None]",
+        "if node.get(name) is not None and",
+        "if node.get(name) is None and",
         "runs/test_trust.py -kprogram",
     ),
     M(

@@ -119,6 +119,31 @@ def test_anything_else_is_refused_by_name(tmp_path, monkeypatch, where, target):
         assert folder_of(tmp_path, settings, trusted=True).recipe == settings
 
 
+@pytest.mark.parametrize(
+    ("root", "safe"),
+    [
+        ("pipe:touch ran", False),
+        ("a.tar::pipe:touch ran", False),
+        ("pip{e,f}:touch ran", False),
+        ("{x/,pipe}:touch ran", False),
+        ("{pipe:touch ran,a}", False),
+        ("train-{0..9}.tar::val-{0..9}.tar", True),
+        ("https://host/train-{0..9}.tar", True),
+        ("/data/{a,b}.tar", True),
+        ("data", True),
+    ],
+)
+def test_shards_that_a_command_delivers_are_a_program(tmp_path, root, safe):
+    settings = recipe("data=webdataset")
+    settings.data.root = settings.data.source.root = root
+    settings = folder_of(tmp_path, settings)
+    if safe:
+        assert settings.recipe.data.root == root
+    else:
+        with pytest.raises(UserError, match=r"data\.source\.root=.*touch ran.*, a program to start"):
+            _ = settings.recipe
+
+
 @pytest.mark.parametrize("where", ["model.path", "model.x.y", "metrics.cider.list", "trainer.callbacks"])
 def test_what_lies_deep_or_in_a_list_is_refused_too(tmp_path, where):
     settings = recipe()

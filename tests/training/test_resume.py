@@ -7,10 +7,13 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from commands import DATA, LORA
+from shard_server import served
 
 from rococap.cli import Interrupted
 from rococap.data.datamodule import CaptionData
 from rococap.data.phantom.source import Phantom
+from rococap.data.shards.writing import write_shards
+from rococap.data.webdataset import WebDataset
 from rococap.models.lora import add_lora
 from rococap.models.tiny import tiny
 from rococap.processes.identity import Process
@@ -24,8 +27,10 @@ from rococap.training.keep import Keep
 from rococap.training.module import CaptionModule
 from rococap.training.optim import linear
 from rococap.training.started import Started
+from rococap.types import SPLITS
 
 IMAGES, BATCH, EPOCHS = 22, 4, 2  # 6 batches an epoch, the last one smaller
+DRAWN = Phantom(train=IMAGES, valid=2, test=1, seed=0)
 
 
 class Seen(pl.Callback):
@@ -63,7 +68,9 @@ def own_cache(tmp_path, monkeypatch):
     interruption._mine.clear()
 
 
-def session(path, stop=None, how=None, *, accumulate=1, workers=0, optimizer=None, every=None, keep=None):
+def session(
+    path, stop=None, how=None, *, accumulate=1, workers=0, optimizer=None, every=None, keep=None, source=None, **data
+):
     """One time at which a run is worked on, up to its end or a stop; gives what it saw of the images."""
     interruption._here.__init__()
     interruption.listen()
@@ -72,10 +79,10 @@ def session(path, stop=None, how=None, *, accumulate=1, workers=0, optimizer=Non
     add_lora(captioner, **{**LORA, "dropout": 0.3})
     path.mkdir(exist_ok=True)
     data = CaptionData(
-        Phantom(train=IMAGES, valid=2, test=1, seed=0),
+        source or DRAWN,
         captioner.processor,
         batch_size=BATCH,
-        **{**DATA, "workers": workers},
+        **{**DATA, "workers": workers, **data},
     )
     module = CaptionModule(
         captioner,
@@ -170,6 +177,27 @@ def test_with_workers_and_after_stops_of_every_kind(tmp_path, undisturbed):
     session(path, workers=2)
     assert measured(path) == measured(whole)
     assert_same(load(path / "checkpoints" / "last.ckpt"), load(whole / "checkpoints" / "last.ckpt"))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_that_are_streamed_from_a_url(workers, tmp_path):
+    pytest.importorskip("webdataset")
+    write_shards({split: DRAWN.examples(split) for split in SPLITS}, tmp_path / "shards", 100_000)
+    with served(tmp_path) as server:
+        settings = {"stream": True, "window": 2, "workers": workers}
+
+        def go(path, *stop):
+            source = WebDataset(f"{server.url}/shards", None, 0.1, 0.1, 0)
+            return session(tmp_path / path, *stop, source=source, **settings)
+
+        order = go("whole")
+        first, rest = go("run", 8, signal.SIGTERM), go("run")
+        assert first[0] == order[0] and first[1] == order[1][:2] and rest == {1: order[1][2:]}
+        assert sorted(name for batch in order[1] for name in batch) == [e.id for e in DRAWN.examples("train")]
+        assert measured(tmp_path / "run") == measured(tmp_path / "whole")
+        for name in ("epoch=00.ckpt", "epoch=01.ckpt", "last.ckpt"):
+            mine, its = (load(tmp_path / run / "checkpoints" / name) for run in ("run", "whole"))
+            assert_same(mine, its)
 
 
 def test_a_schedule_free_optimizer_goes_on_within_an_epoch(tmp_path, undisturbed):

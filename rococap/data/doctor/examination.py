@@ -13,6 +13,7 @@ from rococap.data.doctor.editions import edition
 from rococap.data.doctor.leaks import Copies, search
 from rococap.data.doctor.look import Looks, look
 from rococap.data.image import FileImage, ZipImage
+from rococap.data.shards.image import ShardImage
 from rococap.data.splits import SplitSource, available
 from rococap.types import Example, Source, Split, UserError
 
@@ -104,6 +105,8 @@ def _place(example: Example) -> str | None:
             return str(path.parent)
         case ZipImage(archive, member):
             return str(archive / Path(member).parent)
+        case ShardImage(shard):
+            return str(shard)
     return None
 
 

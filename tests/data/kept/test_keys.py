@@ -17,6 +17,8 @@ KEYS = [
     keys.Captions("dataset", {"fraction": 0.1}, "weights", {"side": 7}, {"model": {"path": "x"}}, "fp32", "cpu"),
     keys.Scores({"bleu": "n:5|refs:1"}),
     keys.Checksums("place"),
+    keys.Shard("https://host/train-000000.tar"),
+    keys.ShardIndex(keys.Shard("https://host/train-000000.tar"), "1024 bytes"),
     keys.Parts("dataset", "weights", {"model": {"path": "x"}}, "fp32", "cpu", "code"),
 ]
 FIELDS = [(key, field.name) for key in KEYS for field in fields(key)]
@@ -64,7 +66,7 @@ def test_another_format_is_another_key_of_it_and_of_what_hangs_on_it(key, monkey
     monkeypatch.setitem(keys.FORMATS, type(key).__name__, 99)
     after = {type(each): each.digest() for each in KEYS}
     changed = {kind for kind in before if before[kind] != after[kind]}
-    hanging = {keys.Images: {keys.Features}, keys.Looks: {keys.Copies}}
+    hanging = {keys.Images: {keys.Features}, keys.Looks: {keys.Copies}, keys.Shard: {keys.ShardIndex}}
     assert changed == {type(key), *hanging.get(type(key), ())}
 
 
