@@ -9,6 +9,7 @@ import logging
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -55,14 +56,18 @@ def in_place(shard: Shard) -> bool:
     return shard.path is not None and not _packed(shard.path)
 
 
-def fetched(shard: Shard) -> Path:
-    """Where a shard lies once it is fetched and unpacked; raises as `opened`."""
+def fetched(shard: Shard, pauses: Sequence[float] | None = None) -> Path:
+    """Where a shard lies once it is fetched and unpacked; raises as `opened`.
+
+    Args:
+        pauses: seconds before each new try; None: `PAUSES`.
+    """
     folder = cache_folder("shards", "fetched", "all")
     file = folder / f"{keys.Shard(shard.url).digest()}.tar"
     if not file.exists():
         with FileLock(file.with_suffix(".lock")):
             if not file.exists():
-                _fetch(shard, file)
+                _fetch(shard, file, PAUSES if pauses is None else pauses)
     return file
 
 
@@ -73,8 +78,8 @@ def in_use(file: Path) -> None:
             os.utime(file)
 
 
-def _fetch(shard: Shard, file: Path) -> None:
-    for pause in (*PAUSES, None):
+def _fetch(shard: Shard, file: Path, pauses: Sequence[float]) -> None:
+    for pause in (*pauses, None):
         try:
             _make_room(file.parent, shard.size)
             with unpacked(shard) as stream, whole_file(file, REMEDY) as copy:
@@ -85,7 +90,7 @@ def _fetch(shard: Shard, file: Path) -> None:
         except (Unreachable, Damaged, EOFError) as error:
             if pause is None:
                 raise UserError(
-                    f"{str(error).rstrip('.')}: tried {len(PAUSES) + 1} times.\n"
+                    f"{str(error).rstrip('.')}: tried {len(pauses) + 1} times.\n"
                     "Once it is there again, the same command goes on."
                 ) from error
             log.warning("%s Trying again in %.0f seconds.", error, pause)
