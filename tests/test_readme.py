@@ -102,6 +102,7 @@ OTHER += ["python scripts/caption.py --model vit_gpt2 IMAGE..."]
 OTHER += ["python scripts/evaluate.py --model vit_gpt2 data.root=DIR --split test"]
 OTHER += ["python scripts/runs.py", "python scripts/runs.py --clean"]  # see tests/scripts/test_runs.py
 OTHER += ["python scripts/convert_llava_med.py --path DIR --out DIR"]  # see tests/models/test_llava_med.py
+OTHER += ["python scripts/vote.py multirun/one multirun/two multirun/three --out joined"]  # see test_vote.py
 # See tests/scripts/test_score.py and test_submit.py.
 OTHER += ["python scripts/score.py FILE --metrics concepts --references DIR/test_concepts.csv --out scores"]
 OTHER += ["python scripts/submit.py --run multirun/detector --split test --out submission.zip"]
