@@ -113,7 +113,7 @@ def _line(name: str, shard: Shard, sample: Sample, names: Mapping[str, str], *, 
     cells["split"] = [shard.split or split]
     image = ShardImage(shard, sample.member, sample.offset, sample.size, sample.checksum)
     line = line_of(name, image, cells)
-    return replace(line, concepts=_concepts(sample.fields)) if FIELDS["names"] in sample.fields else line
+    return replace(line, concepts=_concepts(sample.fields)) if ours else line
 
 
 def _known(word: str) -> Split | None:
@@ -122,7 +122,6 @@ def _known(word: str) -> Split | None:
 
 def _concepts(fields: Mapping[str, Any]) -> tuple[Concept, ...]:
     """As scripts/prepare.py --shards writes them: with their names, and which of them a person assigned."""
-    cuis, names, manual = (fields.get(FIELDS[what]) or [] for what in ("concepts", "names", "manual"))
-    return tuple(
-        Concept(cui, name, said_so == "yes") for cui, name, said_so in zip(cuis, names, manual, strict=True) if cui
-    )
+    cuis, names, manual, listed = (fields.get(FIELDS[what]) or [] for what in ("concepts", "names", "manual", "listed"))
+    each = zip(cuis, names, manual, listed, strict=False)
+    return tuple(Concept(cui, name, hand == "yes", own == "yes") for cui, name, hand, own in each if cui)

@@ -90,11 +90,17 @@ def test_names_and_hands_of_concepts_stay_and_what_is_drawn_is_written(tmp_path)
     drawn = Phantom(3, 2, 2, seed=0)
     examples = all_of(drawn)
     [first, *_] = examples["train"]
-    odd = [*examples["train"], *(_with(first, id=name) for name in ("a/b.c", "a b.c", "ü" * 200))]
+    concepts = (Concept("C1"), Concept("C2", "Name; of two", True), Concept("C3", "", True, listed=False))
+    odd = [
+        *examples["train"],
+        _with(first, id="c", concepts=concepts),
+        _with(first, id="d", concepts=()),
+        *(_with(first, id=name) for name in ("a/b.c", "a b.c", "ü" * 200)),
+    ]
     write_shards({**examples, "train": odd}, tmp_path / "shards", 1 << 20)
     found = shards(tmp_path / "shards").examples("train")
     assert [e.id for e in found] == [e.id for e in odd]
-    assert found[0].concepts == first.concepts and any(concept.name for concept in first.concepts)
+    assert [e.concepts for e in found] == [e.concepts for e in odd] and any(concept.name for concept in first.concepts)
     assert read(found[0].image).tobytes() == read(first.image).tobytes()
     write_shards(
         {"test": [_with(first, captions=(), concepts=(Concept("C1"), Concept("C2", "", True)))]}, tmp_path / "t", 9

@@ -31,10 +31,12 @@ FIELDS = {
     "concepts": "concepts",
     "names": "concept_names",
     "manual": "concepts_by_hand",
+    "listed": "concepts_listed",
 }
 _REMEDY = "Free some space, or choose another folder with --shards DIR."
 _BEGINNINGS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"GIF8": "gif", b"BM": "bmp", b"II": "tif", b"MM": "tif"}
 _SOME = 64  # images that are read at a time
+_YES = ("no", "yes")
 _LONGEST = 80  # characters of a key
 
 
@@ -170,5 +172,6 @@ def _fields(example: Example, split: Split) -> dict[str, Any]:
         FIELDS["licence"]: example.attribution,
         FIELDS["concepts"]: [concept.cui for concept in concepts] or [""],
         FIELDS["names"]: [concept.name for concept in concepts] or [""],
-        FIELDS["manual"]: ["yes" if concept.manual else "no" for concept in concepts] or ["no"],
+        FIELDS["manual"]: [_YES[concept.manual] for concept in concepts] or [_YES[False]],
+        FIELDS["listed"]: [_YES[concept.listed] for concept in concepts] or [_YES[False]],
     }
