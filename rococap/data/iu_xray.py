@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 from rococap.data.delimited import read_cells
 from rococap.data.image_files import ImageFiles
 from rococap.data.own import BAD_LINES, Line, OwnData
+from rococap.data.pictures.dicom import View
 from rococap.data.places import Odd
 from rococap.data.reports import caption
 from rococap.types import UserError
@@ -31,11 +32,22 @@ class IuXray(OwnData):
         sections: of a report, which make its images' caption: findings, impression, indication, comparison.
         valid, test: shares of the images: there are no official splits.
         seed: of which reports these are.
+        dicom_frame, burned_in: see `SplitSource`; Open-i has the images as DICOM files too.
     """
 
-    def __init__(self, root: str | None, sections: Sequence[str], valid: float, test: float, seed: int) -> None:
+    def __init__(
+        self,
+        root: str | None,
+        sections: Sequence[str],
+        valid: float,
+        test: float,
+        seed: int,
+        dicom_frame: str = "first",
+        burned_in: bool = False,
+    ) -> None:
         super().__init__(root, {"test": test, "valid": valid}, seed)
         self.sections = sections
+        self.view = View(dicom_frame, burned_in)
 
     def lines(self) -> tuple[list[Line], Odd]:
         """Of the tables where they are there, else of the XML reports; raises UserError where there is neither."""

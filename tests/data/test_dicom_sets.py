@@ -8,11 +8,13 @@ import pytest
 from made_dicom import SECRET, dataset, written
 from making import scaled
 from standin import Words
+from test_reports import IU, XML
 
 from rococap.data.doctor.examination import examine
 from rococap.data.folder import Folder
-from rococap.data.image import read
+from rococap.data.image import UnreadableImage, read
 from rococap.data.image_files import ImageFiles
+from rococap.data.iu_xray import IuXray
 from rococap.data.kept.images import open_images
 from rococap.data.rocov2 import RocoV2
 from rococap.types import SPLITS, UserError
@@ -121,3 +123,16 @@ def test_of_ones_own_files_the_middle_frame_too(frame, tmp_path):
     assert sorted(example.id for example in examples) == sorted(names)
     assert all(example.captions == (f"Caption of {example.id}.",) for example in examples)
     assert all(np.array_equal(np.asarray(read(example.image))[..., 0], VALUES[frame]) for example in examples)
+
+
+@pytest.mark.parametrize("frame", ["first", "middle"])
+def test_of_reports_too(frame, tmp_path):
+    for n in range(1, 21):
+        (tmp_path / f"{n}.xml").write_text(XML.format(n=n, findings="Clear."))
+        name = f"CXR{n}_1_IM-000{n}-1001.dcm"
+        (tmp_path / name).write_bytes(written(dataset(VALUES, frames=3, BurnedInAnnotation="YES")))
+    source = IuXray(str(tmp_path), **IU, dicom_frame=frame, burned_in=True)
+    for example in source.examples("test"):
+        assert np.array_equal(np.asarray(read(example.image))[..., 0], VALUES[int(frame == "middle")])
+    with pytest.raises(UnreadableImage, match="drawn into its pixels"):
+        read(IuXray(str(tmp_path), **IU).examples("test")[0].image)
