@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
@@ -94,11 +95,30 @@ class CaptionData(LightningDataModule):
         self._datasets: dict[Split, CaptionDataset] = {}
         self._chose: bool | None = None
         self._ahead: Ahead | None = None
+        self._begun_on: int | None = None  # machines
         self._from = (0, 0)  # where training goes on: the epoch, and batches of it that are done
 
     def go_on(self, epoch: int, batches: int) -> None:
-        """Begin training in an epoch, counted from 0, after so many of this process's batches."""
+        """Begin training in an epoch, counted from 0, after so many of this process's batches.
+
+        Raises:
+            UserError: these were others, on another number of machines.
+        """
+        machines = group().process.machines
+        if batches and self._begun_on not in (None, machines):
+            raise UserError(
+                f"This epoch was begun on {self._begun_on} machines, each of which reads shards of its own, and now there "
+                f"are {machines}: its other images would not be the rest.\nGo on with as many, up to its end at least."
+            )
         self._from = (epoch, batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the order of batches hangs on, and may be another when a run goes on."""
+        return {} if self._ahead is None else {"machines": group().process.machines}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Of the checkpoint that a run goes on from."""
+        self._begun_on = state_dict.get("machines")
 
     def examples(self, split: Split) -> list[Example]:
         """The readable examples that the run uses, for valid and test in the loader's order."""

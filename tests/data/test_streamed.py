@@ -103,8 +103,11 @@ def test_a_server_that_is_gone_is_told_in_two_lines(workers, folder, monkeypatch
     with served(folder) as server:
         data = module(shards(f"{server.url}/shards"), stream=True, workers=workers)
         data.examples("train")
+    loader = data.train_dataloader()
     with pytest.raises(UserError, match=r"train-\d+\.tar cannot be read .*refuses the connection.*tried 2") as error:
-        epoch(data)
+        list(loader)
+    if workers:
+        loader._iterator._shutdown_workers()  # collected with the error some time later, it would wait for them
     assert len(str(error.value).splitlines()) == 2 and "goes on" in str(error.value)
 
 
@@ -145,3 +148,14 @@ def test_features_of_what_is_streamed_are_not_kept(folder, cache, caplog):
     data = module(shards(folder / "shards"), stream=True, encoder=encoder)
     assert epoch(data)[0].features is None and data.dataset("valid").images.kind == "features"
     assert "decoded and encoded anew in each epoch" in caplog.text
+
+
+def test_within_an_epoch_the_number_of_machines_stays():
+    data = module(DRAWN)
+    data.load_state_dict({"machines": 2})
+    data.go_on(1, 0)
+    with pytest.raises(UserError, match="begun on 2 machines"):
+        data.go_on(1, 3)
+    data.load_state_dict({"machines": 1})
+    data.go_on(1, 3)
+    assert data._from == (1, 3) and data.state_dict() == {}

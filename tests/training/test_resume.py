@@ -191,7 +191,9 @@ def test_images_that_are_streamed_from_a_url(workers, tmp_path):
             return session(tmp_path / path, *stop, source=source, **settings)
 
         order = go("whole")
-        first, rest = go("run", 8, signal.SIGTERM), go("run")
+        first = go("run", 8, signal.SIGTERM)
+        assert load(tmp_path / "run" / "checkpoints" / "last.ckpt")["CaptionData"] == {"machines": 1}
+        rest = go("run")
         assert first[0] == order[0] and first[1] == order[1][:2] and rest == {1: order[1][2:]}
         assert sorted(name for batch in order[1] for name in batch) == [e.id for e in DRAWN.examples("train")]
         assert measured(tmp_path / "run") == measured(tmp_path / "whole")
