@@ -107,8 +107,8 @@ class CaptionData(LightningDataModule):
         machines = group().process.machines
         if batches and self._begun_on not in (None, machines):
             raise UserError(
-                f"This epoch was begun on {self._begun_on} machines, each of which reads shards of its own, and now there "
-                f"are {machines}: its other images would not be the rest.\nGo on with as many, up to its end at least."
+                f"This epoch was begun on {self._begun_on} machines, each of which reads shards of its own. There are "
+                f"{machines} now, which would read others.\nGo on with as many as before, to its end at least."
             )
         self._from = (epoch, batches)
 

@@ -48,8 +48,12 @@ class CaptionDataset(Dataset[Batch]):
             return self.images.rows(names)
         except UserError as error:
             if get_worker_info() is None:
-                raise
+                raise NoBatch(str(error)) from error
             return Fault(str(error))
+
+
+class NoBatch(UserError):
+    """The next batch cannot be had, and may be had later; what was trained is as good as before."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +64,12 @@ class Fault:
 
 
 class Loader(DataLoader[Batch]):
-    """A DataLoader whose workers' mistakes that a user can mend are told as such: it raises UserError."""
+    """A DataLoader whose workers' mistakes that a user can mend are told as such: it raises NoBatch."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # more than an iterator nobody asks of it
         for batch in super().__iter__():
             if isinstance(batch, Fault):
-                raise UserError(batch.text)
+                raise NoBatch(batch.text)
             yield batch
 
 

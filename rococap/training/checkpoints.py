@@ -16,6 +16,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from rococap.cli import Interrupted
+from rococap.data.dataset import NoBatch
 from rococap.data.kept.files import whole_file
 from rococap.runs import interruption
 from rococap.runs.checkpoints import load
@@ -75,6 +76,7 @@ class Checkpoints(Checkpoint):
         self.folder, self.every, self.limit, self.keep = folder, every, limit, keep
         self.begun = self.saved = time.monotonic()
         self.batches = 0  # of the epoch that is going on, which the state to be kept has behind it
+        self.done = 0  # the same, where a state could be kept right now
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.begun = self.saved = time.monotonic()
@@ -85,14 +87,23 @@ class Checkpoints(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         done, each = batch_idx + 1, trainer.accumulate_grad_batches
+        self.done = 0
         if done % each or done >= trainer.num_training_batches:
             return
+        self.done = done
         signal, why = self._agreed(trainer, last=done + each >= trainer.num_training_batches)
         if why:
             self.batches = done
             trainer.save_checkpoint(self.folder.last)
             self.batches, self.saved = 0, time.monotonic()
         self._end(signal, over=why == _OVER)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        # Of several processes the others do not know of it, and would not take part.
+        if isinstance(exception, NoBatch) and self.done and trainer.world_size == 1:
+            self.batches = self.done
+            trainer.save_checkpoint(self.folder.last)
+            self.batches = 0
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         interruption.release()

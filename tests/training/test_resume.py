@@ -11,7 +11,9 @@ from shard_server import served
 
 from rococap.cli import Interrupted
 from rococap.data.datamodule import CaptionData
+from rococap.data.dataset import NoBatch
 from rococap.data.phantom.source import Phantom
+from rococap.data.shards import fetched
 from rococap.data.shards.writing import write_shards
 from rococap.data.webdataset import WebDataset
 from rococap.models.lora import add_lora
@@ -197,6 +199,33 @@ def test_images_that_are_streamed_from_a_url(workers, tmp_path):
         assert first[0] == order[0] and first[1] == order[1][:2] and rest == {1: order[1][2:]}
         assert sorted(name for batch in order[1] for name in batch) == [e.id for e in DRAWN.examples("train")]
         assert measured(tmp_path / "run") == measured(tmp_path / "whole")
+        for name in ("epoch=00.ckpt", "epoch=01.ckpt", "last.ckpt"):
+            mine, its = (load(tmp_path / run / "checkpoints" / name) for run in ("run", "whole"))
+            assert_same(mine, its)
+
+
+def test_it_goes_on_from_the_batch_before_a_shard_that_was_not_to_be_had(tmp_path, monkeypatch):
+    pytest.importorskip("webdataset")
+    monkeypatch.setattr(fetched, "PAUSES", ())
+    write_shards({split: DRAWN.examples(split) for split in SPLITS}, tmp_path / "shards", 100_000)
+    with served(tmp_path) as server:
+
+        def go(path):
+            source = WebDataset(f"{server.url}/shards", None, 0.1, 0.1, 0)
+            return session(tmp_path / path, source=source, stream=True, window=1)
+
+        order = go("whole")
+        for file in tmp_path.glob("cache/shards/fetched/all/*.tar"):
+            file.unlink()
+        last = next(name for name in reversed(server.asked) if name.startswith("train"))
+        server.gone.add(last)
+        with pytest.raises(NoBatch, match=last):
+            go("run")
+        kept = load(tmp_path / "run" / "checkpoints" / "last.ckpt")
+        assert kept["epoch"] == 0 and 0 < kept["batches"] < 6
+        server.gone.clear()
+        rest = go("run")
+        assert rest == {0: order[0][kept["batches"] :], 1: order[1]}
         for name in ("epoch=00.ckpt", "epoch=01.ckpt", "last.ckpt"):
             mine, its = (load(tmp_path / run / "checkpoints" / name) for run in ("run", "whole"))
             assert_same(mine, its)
