@@ -128,14 +128,18 @@ def show(found: Examination, out: Path) -> None:
 
 def decode_ahead(cfg: DictConfig, processor: Processor) -> None:
     """Decode what training by this recipe will ask for; what the cache has already is left."""
+    from rococap.data.streamed import Streamed
     from rococap.recipe.parts import data_for
     from rococap.recipe.recipe import Recipe
 
     recipe = Recipe.of(cfg)
     data = data_for(recipe, processor)
-    ready = {split: len(data.examples(split)) for split in available(recipe.source)[0]}
-    counts = ", ".join(f"{count:,} of {split}" for split, count in ready.items())
+    ready = {split: data.dataset(split).images for split in available(recipe.source)[0]}
+    kept = {split: len(images.examples) for split, images in ready.items() if not isinstance(images, Streamed)}
+    counts = ", ".join(f"{count:,} of {split}" for split, count in kept.items())
     console.print(f"Decoded for this recipe: {counts} (data.fraction={cfg.data.fraction}).")
+    if kept.keys() != ready.keys():
+        console.print("Training decodes its own images in each epoch, and keeps none (data.stream).")
 
 
 def shard(source: Source, splits: dict[Split, list[Example]], folder: Path, megabytes: int) -> None:

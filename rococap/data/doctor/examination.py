@@ -106,7 +106,7 @@ def _place(example: Example) -> str | None:
         case ZipImage(archive, member):
             return str(archive / Path(member).parent)
         case ShardImage(shard):
-            return str(shard)
+            return str(shard).rpartition("/")[0] or "."
     return None
 
 

@@ -167,6 +167,8 @@ def _close(stream: Any, shard: Shard, *, loudly: bool) -> None:
 
 
 def _reason(error: Exception, shard: Shard) -> str:
+    if isinstance(error, FileNotFoundError) and shard.path is None:
+        return f"the program {error.filename}, which fetches it, is not installed"
     text = str(getattr(error, "strerror", None) or error).replace(shard.url, str(shard))
     _, found, status = text.partition(": exit ")  # as webdataset tells how a command ended
     if not found:

@@ -171,3 +171,10 @@ def test_an_index_beside_shards_is_theirs_or_refused(tmp_path):
     (tmp_path / "train-0.tar").write_bytes(b"short")
     with pytest.raises(UserError, match="shorter: cut, or another"):
         indexed(str(tmp_path))
+
+
+def test_a_program_that_is_not_here_is_named(monkeypatch):
+    pytest.importorskip("webdataset")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match="the program curl, which fetches it, is not installed"):
+        indexed("https://localhost/x.tar")
