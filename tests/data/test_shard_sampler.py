@@ -38,6 +38,12 @@ def test_seed_and_epoch_give_the_order():
     assert len({str(epoch(sampler(seed=seed), number)) for seed in (0, 1) for number in (0, 1)}) == 4
 
 
+def test_shards_come_in_another_order_in_each_epoch():
+    made = sampler(window=1)
+    orders = {tuple(dict.fromkeys(NUMBERS[list(itertools.chain(*epoch(made, n)))].tolist())) for n in range(4)}
+    assert len(orders) == 4
+
+
 def test_few_shards_are_open_at_a_time_and_those_are_mixed():
     """What fills no batch of a window is in one of the next."""
     largest = np.bincount(NUMBERS).max()

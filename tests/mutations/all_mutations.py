@@ -7,5 +7,6 @@ from mutations_of_models import MODELS
 from mutations_of_pictures import PICTURES
 from mutations_of_runs import RUNS
 from mutations_of_scores import SCORES
+from mutations_of_shards import SHARDS
 
-MUTATIONS = [*MODELS, *CHECKPOINTS, *DATA, *PICTURES, *SCORES, *RUNS, *FOLDERS]
+MUTATIONS = [*MODELS, *CHECKPOINTS, *DATA, *PICTURES, *SCORES, *RUNS, *FOLDERS, *SHARDS]
