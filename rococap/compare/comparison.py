@@ -20,7 +20,7 @@ from rococap.compare.runs import SEED, Run, Setting, axes, find_runs, settings
 from rococap.compare.significance import LEVEL, differences, seed_variance
 from rococap.metrics.base import FloatArray
 from rococap.metrics.bootstrap import SEED as NOISE
-from rococap.metrics.bootstrap import interval
+from rococap.metrics.bootstrap import interval, steady
 from rococap.runs.folder import stopped_text
 from rococap.runs.monitor import sign
 from rococap.types import UserError
@@ -36,7 +36,8 @@ class Score:
 
     Attributes:
         deviation: over runs; None for a single one.
-        ci_low, ci_high: 95 % over images, and over seeds where it has several runs, of the mean.
+        ci_low, ci_high: 95 % over images, and over seeds where it has several runs, of the mean; None where it could
+            not be believed, see `rococap.metrics.bootstrap`.
         mark: the best, not significantly different from it, significantly more (which a best that valid chose leaves
             open), or less.
         p: of the difference to the best.
@@ -47,8 +48,8 @@ class Score:
 
     value: float
     deviation: float | None
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     mark: Mark
     p: float
     visible: float
@@ -185,11 +186,12 @@ def _scores(
             p, visible = found[place].p, found[place].visible
             mark: Mark = "tie" if p >= LEVEL else "better" if found[place].value > 0 else ""
             low, high = map(float, interval(_moved(runs, drawn)))
+            told = steady(float(runs.mean()), high, float(np.mean([sample.jump for sample in each[index].values()])))
             scores[index][name] = Score(
                 float(runs.mean()),
                 float(runs.std(ddof=1)) if runs.size > 1 else None,
-                low,
-                high,
+                low if told else None,
+                high if told else None,
                 "best" if place == best else mark,
                 p,
                 visible,

@@ -10,7 +10,7 @@ import numpy as np
 from rococap.compare.runs import Run
 from rococap.evaluation.sufficient_statistics import statistics
 from rococap.metrics.base import FloatArray, Metric
-from rococap.metrics.bootstrap import bootstrap
+from rococap.metrics.bootstrap import bootstrap, jump
 from rococap.metrics.signature import difference
 from rococap.recipe.recipe import build_metrics
 from rococap.runs.folder import SCORED
@@ -23,10 +23,15 @@ SPLIT: Split = "test"
 
 @dataclass(frozen=True)
 class Sample:
-    """A run's score, and `draws [resamples]` of it over images, in the same resamples for all runs."""
+    """A run's score, and `draws [resamples]` of it over images, in the same resamples for all runs.
+
+    Attributes:
+        jump: how far it moves if one image's caption was perfect.
+    """
 
     value: float
     draws: FloatArray
+    jump: float
 
 
 def gather(runs: Sequence[Run]) -> tuple[dict[str, dict[str, Sample]], dict[str, str]]:
@@ -124,11 +129,13 @@ def _samples(
         if labels:
             stacked = np.stack([counted[label][key] for label in labels])  # [runs, images, k]
             values, draws = metric.combine(stacked.sum(axis=-2)), bootstrap(metric, stacked, groups=groups)
+            moves = jump(metric, stacked)
             for column, name in enumerate(metric.names):
                 if not np.isfinite(values[:, column]).all():
                     continue  # a partial one, of which these images have nothing
                 found[name] = {
-                    label: Sample(float(values[run, column]), draws[:, run, column]) for run, label in enumerate(labels)
+                    label: Sample(float(values[run, column]), draws[:, run, column], float(moves[run, column]))
+                    for run, label in enumerate(labels)
                 }
     return found
 

@@ -30,25 +30,28 @@ HEADINGS = {
 }
 SIGNS = {"best": "*", "tie": "=", "better": "+", "": ""}
 ONCE = "one seed each"
+NO_INTERVAL = "No interval: a few captions more that are right would move the score out of it."
 _MARKUP = re.compile(r"<(?=[a-zA-Z/!])|!(?=\[)")  # tags and pictures: names and errors are text
 _LONG = 20  # characters of a heading in a terminal; a longer setting's name is broken at its dots
 
 
 def legend(comparison: Comparison) -> str:
     """What the marks and the numbers mean."""
+    every = [score for scores in comparison.scores for score in scores.values()]
+    missing = f" {NO_INTERVAL}" if any(score.ci_low is None for score in every) else ""
     first = f"chosen on valid, by {comparison.chosen_by}" if comparison.chosen_by else "of the highest test score"
     test = "5 %, paired on the test images, corrected for all comparisons (Games and Howell)"
     if comparison.once:
         return (
             f"First: the setting {first}. {ONCE.capitalize()}: another seed may turn any difference, and none is "
-            "called real. Cells: 95 % interval over images."
+            f"called real. Cells: 95 % interval over images.{missing}"
         )
     better = "; + significantly better than it" if comparison.chosen_by else ""
     luck = "" if comparison.chosen_by else " left: of the highest score, without the luck of having been picked for it."
     return (
         f"* the setting {first}; = not significantly different from it ({test}){better}. Cells: mean ± standard "
         f"deviation over seeds, 95 % interval over images and seeds. seen: of a tie, the difference that four of five "
-        f"such comparisons would have found.{luck}"
+        f"such comparisons would have found.{luck}{missing}"
     )
 
 
@@ -123,7 +126,8 @@ def _records(comparison: Comparison) -> Iterator[dict[str, object]]:
         for name, score in ((name, _shown(comparison, score)) for name, score in scores.items()):
             deviation = "" if score.deviation is None else score.deviation
             record |= {name: score.value, f"{name}_sd": deviation, f"{name}_p": score.p, f"{name}_mark": score.mark}
-            record |= {f"{name}_ci_low": score.ci_low, f"{name}_ci_high": score.ci_high}
+            low, high = ("" if end is None else end for end in (score.ci_low, score.ci_high))
+            record |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
             corrected = "" if score.corrected is None else score.corrected
             record |= {f"{name}_visible": score.visible, f"{name}_corrected": corrected}
         guards = [run.guards(SPLIT) for run in setting.runs]
@@ -149,14 +153,19 @@ def _one_line(score: Score) -> str:
     value = f"**{score.value:.4f}**" if score.mark == "best" else f"{score.value:.4f}"
     sign = "" if score.mark == "best" else f" {SIGNS[score.mark]}".rstrip()
     said = f", {remark(score)}" if remark(score) else ""
-    return f"{value}{_deviation(score)} [{score.ci_low:.4f}, {score.ci_high:.4f}]{sign}{said}"
+    return f"{value}{_deviation(score)}{ends(score, ' [{:.4f}, {:.4f}]')}{sign}{said}"
 
 
 def _two_lines(score: Score) -> str:
     value = f"{score.value:.4f}{_deviation(score)}{SIGNS[score.mark] or ' '}"
     value = f"[bold green]{value}[/]" if score.mark == "best" else value
     said = f"\n[dim]{remark(score)}[/] " if remark(score) else ""
-    return f"{value}\n[dim]{score.ci_low:.4f}..{score.ci_high:.4f}[/] {said}"
+    return f"{value}\n{ends(score, '[dim]{:.4f}..{:.4f}[/] ')}{said}"
+
+
+def ends(score: Score, form: str) -> str:
+    """The interval's, as `form` has them; empty where there is none."""
+    return "" if score.ci_low is None else form.format(score.ci_low, score.ci_high)
 
 
 def remark(score: Score) -> str:

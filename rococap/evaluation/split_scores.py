@@ -10,12 +10,13 @@ import numpy as np
 from rococap.evaluation.slices import LEAST, slices
 from rococap.metrics import blind
 from rococap.metrics.base import FloatArray, IntArray, Metric
-from rococap.metrics.bootstrap import bootstrap, group_numbers, interval
+from rococap.metrics.bootstrap import bootstrap, group_numbers, interval, jump, steady
 from rococap.metrics.measure import measure
 from rococap.metrics.signature import signature
 from rococap.runs.results import Row
 from rococap.types import Prediction, UserError
 
+_NOTHING = 1e-9
 _Estimate = tuple[str, float, float | None, float | None]  # name, value, ends of the interval
 
 
@@ -37,7 +38,8 @@ class Scored:
     def rows(self) -> list[Row]:
         """Scores of the whole split with intervals; where they were asked for, also the blind scores and the gains.
 
-        A single image gets neither interval nor blind score, images of a single patient or article no interval.
+        A single image gets neither interval nor blind score, images of a single patient or article no interval, and
+        no score does whose interval could not be believed (`rococap.metrics.bootstrap`).
         """
         return list(self._rows("all", np.arange(len(self.predictions)), self.statistics))
 
@@ -114,14 +116,19 @@ def _estimates(
     values = blind.split(metric.combine(statistics.sum(axis=-2)))
     draws = blind.split(bootstrap(metric, statistics, groups=groups))
     several = group_numbers(groups).max() > 0
+    moves, steadily = jump(metric, statistics[0]), set[str]()
     for suffix, scores in values.items():
         there = np.isfinite(scores)
         for column, name in enumerate(metric.names):
             if name in left_out or not (there[column] or name not in metric.partial):
                 continue
-            low, high = interval(draws[suffix][:, column])
-            ends = (float(low), float(high)) if several else (None, None)
-            yield name + suffix, float(scores[column]), *ends
+            low, high = map(float, interval(draws[suffix][:, column]))
+            told = several and steady(float(scores[column]), high, float(moves[column]))
+            if suffix == "_gain" and high - low < _NOTHING:  # all captions are one: no image could change that
+                told = name in steadily
+            if told and not suffix:
+                steadily.add(name)
+            yield name + suffix, float(scores[column]), *((low, high) if told else (None, None))
 
 
 def _truth(metric: Metric, prediction: Prediction) -> tuple[str, ...]:

@@ -68,6 +68,13 @@ class Metric(ABC):
     def combine(self, sums: FloatArray) -> FloatArray:
         """Scores `[..., names]` of summed statistics `[..., k]`; a sample's own score is that of its own statistics."""
 
+    def perfect(self, sums: FloatArray, samples: int) -> FloatArray | None:
+        """`[..., k]`: what one sample of the usual size adds to sums `[..., k]` of so many if its caption is perfect.
+
+        None where that is not known.
+        """
+        return None
+
     def settings(self, samples: int) -> tuple[str, ...]:
         """What else its score depends on, as fields of the signature; `samples` were scored together."""
         return ()
@@ -95,9 +102,17 @@ class Metric(ABC):
 class MeanMetric(Metric):
     """A metric whose scores are the means of its samples' scores: statistics are `(*scores, 1)`."""
 
+    best: ClassVar[float] = 1.0  # score of a perfect caption
+
     def combine(self, sums: FloatArray) -> FloatArray:
         """`[..., names + 1] -> [..., names]`."""
         return sums[..., :-1] / sums[..., -1:]
+
+    def perfect(self, sums: FloatArray, samples: int) -> FloatArray:
+        """`[..., names + 1]`: the best score, of one sample."""
+        perfect = np.full_like(sums, self.best)
+        perfect[..., -1] = 1
+        return perfect
 
 
 def with_counts(*scores: FloatArray) -> FloatArray:

@@ -5,9 +5,14 @@ same for every metric and system, so differences are paired. CIDEr's document fr
 since they are part of its statistics: drawn anew with each resample they would bias it.
 
 Simulated on real captions (400 draws of 500 images), 95 % intervals hold the true score in 95 to 97 % of draws, those
-of a difference the true one in 92 to 97 %; between equal systems 4 to 7 % of the tests find p < 0.05. Where a few
-images carry most of a score (BLEU-4 of a weak system, mostly 0) intervals are too narrow: 85 % at 300 images, 91 % at
-1,000.
+of a difference the true one in 92 to 97 %; between equal systems 4 to 7 % of the tests find p < 0.05.
+
+That fails where a few images carry most of a score, as with BLEU-4 and CIDEr of a captioner that hardly looks: those
+that other images would bring are not among the ones at hand. Of captions that have nothing to do with their images,
+BLEU-4's interval holds the true score in 17 % of draws of 100 images and in 52 % of 400, CIDEr's in 87 to 90 %, and
+their gains, truly 0, lie wholly outside in 48 and 12 %. So an interval is given only where `FLOOR` more perfect
+captions would not leave it (`steady`); of those that then are given 91 to 99 % hold the truth, for captions of which
+none, 5, 20 or 50 % look, of 100 and of 400 images (200 draws each, in which a share of .95 has an error of .015).
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from rococap.metrics.base import FloatArray, IntArray, Metric
 RESAMPLES = 1000
 LEVEL = 0.95
 SEED = 0
+FLOOR = 1.5  # perfect captions
 _CHUNK = 100  # resamples at once: 8 MB of weights for 10,000 images
 
 
@@ -69,6 +75,21 @@ def interval(draws: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Ends `[...]` of the 95 % percentile interval of draws `[resamples, ...]`, of those that are numbers."""
     low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
     return low, high
+
+
+def jump(metric: Metric, statistics: FloatArray) -> FloatArray:
+    """How far scores `[..., names]` of `[..., images, k]` move if one image's caption was perfect; 0 if unknown."""
+    images, sums = statistics.shape[-2], statistics.sum(axis=-2)
+    scores = metric.combine(sums)
+    perfect = metric.perfect(sums, images)
+    if perfect is None:
+        return np.zeros_like(scores)
+    return metric.combine(sums * (1 - 1 / images) + perfect) - scores
+
+
+def steady(value: float, high: float, jump: float) -> bool:
+    """Whether an interval's upper end leaves room for some more perfect captions, so that it can be believed."""
+    return high - value >= FLOOR * jump
 
 
 def _chunks() -> Iterator[int]:

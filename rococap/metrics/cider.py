@@ -21,6 +21,7 @@ class Cider(MeanMetric):
     tokenizer = PTB
     packages = PACKAGES
     scorers = SCORERS
+    best = 10.0
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 2]`; document frequencies are those of all the references in `texts`.

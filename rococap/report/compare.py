@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from rococap.compare.comparison import Comparison, Score
 from rococap.compare.growth import described, growths
-from rococap.compare.tables import columns, legend, remark
+from rococap.compare.tables import columns, ends, legend, remark
 from rococap.report.compare_charts import against_axes, against_costs, learning_curves, parallel
 from rococap.report.growth_chart import growth_chart
 from rococap.report.page import html_table, page
@@ -55,9 +55,9 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
 def _cell(score: Score) -> str:
     deviation = "" if score.deviation is None else f"\N{NO-BREAK SPACE}±{score.deviation:.4f}"
     form = {"best": "<strong>{}&nbsp;*</strong>", "tie": "{}&nbsp;=", "better": "{}&nbsp;+", "": "{}"}[score.mark]
-    interval = Markup("<br><span class='small quiet'>{:.4f}&nbsp;..&nbsp;{:.4f}</span>")
+    interval = Markup(ends(score, "<br><span class='small quiet'>{:.4f}&nbsp;..&nbsp;{:.4f}</span>"))
     said = Markup("<br><span class='small quiet'>{}</span>").format(remark(score)) if remark(score) else ""
-    return Markup(form).format(f"{score.value:.4f}{deviation}") + interval.format(score.ci_low, score.ci_high) + said
+    return Markup(form).format(f"{score.value:.4f}{deviation}") + interval + said
 
 
 def _paragraphs(lines: Sequence[str]) -> Markup:

@@ -150,8 +150,8 @@ def _means(x: Sequence[Any], scores: Sequence[Score], label: str, hue: str, hove
         x=x,
         y=[score.value for score in scores],
         error_y={
-            "array": [score.ci_high - score.value for score in scores],
-            "arrayminus": [score.value - score.ci_low for score in scores],
+            "array": [0 if score.ci_high is None else score.ci_high - score.value for score in scores],
+            "arrayminus": [0 if score.ci_low is None else score.value - score.ci_low for score in scores],
             "thickness": 1.2,
         },
         mode="lines+markers",

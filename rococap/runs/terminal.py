@@ -62,7 +62,9 @@ def score_table(rows: Sequence[Row]) -> Table:
     _require_one_signature(whole)
     with_blind = any(row.metric.endswith("_blind") for row in whole)
     others = [system for system in OTHERS if any(row.system == system for row in whole)]
-    caption = "; ".join(_legend(with_blind, others))
+    shown_ends = [row for row in whole if row.system == "model" and not row.metric.endswith("_blind") and row.n > 1]
+    without = any(row.ci_low is None for row in shown_ends)
+    caption = "; ".join(_legend(with_blind, others, without))
     shown = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("(images)", no_wrap=True)
     for heading in ["score", "95 % CI", *(["blind", "gain", "95 % CI"] if with_blind else []), *others]:
@@ -80,9 +82,10 @@ def score_table(rows: Sequence[Row]) -> Table:
     return shown
 
 
-def _legend(with_blind: bool, others: Iterable[str]) -> list[str]:
+def _legend(with_blind: bool, others: Iterable[str], without: bool) -> list[str]:
     blind = ["blind: its captions given to other images", "gain: score over blind"] if with_blind else []
-    return [*blind, *(f"{system}: {OTHERS[system]}" for system in others)]
+    missing = ["no interval: a few right captions more would leave it"] if without else []
+    return [*blind, *(f"{system}: {OTHERS[system]}" for system in others), *missing]
 
 
 def _require_one_signature(rows: Sequence[Row]) -> None:
