@@ -58,6 +58,8 @@ class ConceptsConfig:
     kind: str = MISSING  # all, or those that a person assigned (manual)
     min_count: int = MISSING  # training images that a concept must have to be a label
     threshold: Any = MISSING  # global, per_class or a probability
+    weight: float = MISSING  # of a head of concepts that trains beside a captioner
+    run: str | None = MISSING  # folder of a detector's run, for model.concepts=predicted
     neighbours: int = MISSING  # training images that the baseline of that name looks at
 
 

@@ -144,19 +144,35 @@ class Processor(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is known of an example beside its text, as a captioner's parts want it.
+
+    Attributes:
+        labels: numbers of its concepts.
+        prompt: token ids that stand before its caption, and are no part of it.
+    """
+
+    labels: tuple[int, ...] = ()
+    prompt: tuple[int, ...] = ()
+
+
 @dataclass(slots=True)
 class Batch:
     """Examples on their way into a model. Of a detector the tokens are labels, in any order."""
 
     ids: Sequence[str]  # empty where a process has no image of a batch: its one row stands in, and counts nothing
     input_ids: Tensor  # int64 [batch, tokens]: caption, end token, padding on the right
-    attention_mask: Tensor  # int64 [batch, tokens]: 1 on the caption and its end token
+    attention_mask: Tensor  # int64 [batch, tokens]: 1 on the caption and its end token, 0 on what stands before it
     pixel_values: Tensor | None = None  # uint8 [batch, 3, height, width]
     features: Tensor | None = None  # float [batch, positions, width], in place of pixels where they were kept
+    label_ids: Tensor | None = None  # int64 [batch, labels]: of concepts beside a caption, -1 fills rows
+    prompts: Sequence[Sequence[int]] = ()  # before each caption; in `input_ids` too, where the mask leaves them out
 
     def pin_memory(self) -> Batch:
         """In page-locked memory, from where a GPU copies while it computes. A DataLoader calls it."""
-        tensors = {name: getattr(self, name) for name in ("input_ids", "attention_mask", "pixel_values", "features")}
+        names = ("input_ids", "attention_mask", "pixel_values", "features", "label_ids")
+        tensors = {name: getattr(self, name) for name in names}
         return replace(self, **{name: t.pin_memory() for name, t in tensors.items() if t is not None})
 
 

@@ -68,11 +68,13 @@ def main() -> None:
         return
 
     from rococap.data.doctor.examination import examine
+    from rococap.models.processor import HFProcessor
     from rococap.report.doctor import doctors_page
     from rococap.report.doctor_summary import as_json
 
     processor = processor_here(cfg)
-    found = examine(source, None if processor is None else lambda text: len(processor.tokens(text, 1 << 30)[0]))
+    captions = processor if isinstance(processor, HFProcessor) else None
+    found = examine(source, None if captions is None else lambda text: len(captions.tokens(text, 1 << 30)[0]))
     report = json.dumps(as_json(found), indent=1, ensure_ascii=False)
     page = doctors_page(found, str(cfg.data.root or cfg.data.source._target_))
     for name, text in (("report.json", report), ("report.html", page)):
@@ -95,11 +97,12 @@ def composed(words: list[str]) -> DictConfig:
 def processor_here(cfg: DictConfig) -> Processor | None:
     """The model's image size and tokenizer, if the model is on this machine: nothing is downloaded for a report."""
     from rococap.models.offline import offline
+    from rococap.recipe.recipe import network_node
 
     logging.getLogger("rococap.models.hub").setLevel(logging.WARNING)
     try:
         with offline():
-            processor: Processor = build(cfg.model).processor
+            processor: Processor = build(network_node(cfg.model)).processor
     except UserError:  # training will say what it lacks, or download it
         console.print(
             "This recipe's model is not on this machine, and nothing is downloaded for a report: no tokens are counted "

@@ -53,6 +53,8 @@ COMPOSED = [
     "python train.py -m data.root=DIR model=vit_gpt2,blip,smolvlm name=architectures",
     "python train.py sweep=architecture name=three",
     "python train.py experiment=demo_concepts",
+    "python train.py data.root=DIR concepts.weight=0.2 lora.train_vision_tower=true name=beside",
+    "python train.py data.root=DIR model.concepts=predicted concepts.run=multirun/detector name=before",
     "python train.py data.root=DIR model=detector metrics=[concepts] data.fraction=1 name=detector",
     "python train.py data.root=DIR model=detector lora=attention lora.parts=[tower] data.fraction=1 name=detector_lora",
     "python train.py -m data.root=DIR model=detector model.encoder=microsoft/rad-dino,google/medsiglip-448 name=towers",

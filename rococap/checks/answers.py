@@ -9,6 +9,7 @@ from typing import Any
 from rococap.checks.source import Definition, NoSuchName, evaluate, find
 
 _CAPTIONS, _CONCEPTS = "captions", "concepts"
+PROMPTS = ("gold", "predicted")  # concepts before each caption
 _USUAL = {_CAPTIONS: "metrics=[bleu,meteor,rouge_l,cider]", _CONCEPTS: "metrics=[concepts]"}
 
 
@@ -20,6 +21,7 @@ def unanswered(config: dict[str, Any]) -> Iterator[tuple[str, str]]:
         scored = answers(metric.get("_target_")) if isinstance(metric, dict) else None
         if model and scored and model != scored:
             yield f"metrics.{name}", f"scores {scored}, and this model gives {model}; take {_USUAL[model]}"
+    yield from _concepts(config, model)
     if model == _CONCEPTS:
         yield from _detector(config)
 
@@ -43,6 +45,19 @@ def answers(target: Any) -> str | None:
         bases = found.node.bases
         found = evaluate(found.module, bases[0]) if bases else None
     return None
+
+
+def _concepts(config: dict[str, Any], model: str | None) -> Iterator[tuple[str, str]]:
+    """Of concepts beside or before captions."""
+    kind, settings = _node(config, "model").get("concepts"), _node(config, "concepts")
+    if kind not in (None, *PROMPTS):
+        yield "model.concepts", f"must be null, {' or '.join(PROMPTS)}, not {kind!r}"
+    if kind == "predicted" and settings.get("run") is None:
+        yield "concepts.run", "must name the folder of a detector's run, whose concepts model.concepts=predicted takes"
+    if kind != "predicted" and settings.get("run") not in (None, "???"):
+        yield "concepts.run", "is of model.concepts=predicted"
+    if model == _CONCEPTS and settings.get("weight"):
+        yield "concepts.weight", "is of a captioner, beside which concepts are learnt; a detector learns nothing else"
 
 
 def _detector(config: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,8 @@ from rococap.checks.source import NoSuchName, did_you_mean
 from rococap.checks.trainer import checkpoint_faults, trainer_faults
 
 _SPECIAL = {"_target_", "_partial_", "_args_", "_recursive_", "_convert_"}  # Hydra's own keys of a node
+# Settings of a node that are no arguments of its target: the recipe does with it what they say.
+OF_RECIPE = {"model": ("concepts",)}
 _BUILT = ("model", "lora", "optimizer", "scheduler", "precision", "augment", "trainer")  # one object each
 LISTED = ("metrics", "callbacks", "logger")  # any number of objects, by name
 _HINTS = {"data.source": "choose a dataset, such as data=rocov2; data=base is what all of them share"}
@@ -99,7 +101,7 @@ def _target(path: str, node: dict[str, Any], target: str) -> Iterator[Problem]:
     except NoSuchName as error:
         yield Problem(_join(path, "_target_"), f"{target}: {error}")
         return
-    values = {key: value for key, value in node.items() if key not in _SPECIAL}
+    values = {key: value for key, value in node.items() if key not in {*_SPECIAL, *OF_RECIPE.get(path, ())}}
     for name in list(expected.parameters)[: len(node.get("_args_", ()))]:
         values[name] = _UNRESOLVED
     yield from _arguments(path, values, expected, f" of {target}", partial=node.get("_partial_") is True)

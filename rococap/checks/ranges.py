@@ -29,6 +29,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     "seed": (lambda value: 0 <= value < 2**32, "from 0 to 4294967295, as NumPy wants"),
     "concepts.min_count": _at_least(1),
     "concepts.neighbours": _at_least(1),
+    "concepts.weight": _at_least(0),
     "data.fraction": (lambda value: 0 < value <= 1, "more than 0 and at most 1"),
     "data.batch_size": _at_least(1),
     "data.global_batch_size": _at_least(1),

@@ -28,7 +28,7 @@ from rococap.data.splits import SplitSource
 from rococap.data.streamed import Streamed, too_large
 from rococap.data.subset import fixed_sample, subset
 from rococap.processes.group import group
-from rococap.types import Answer, Batch, Example, Processor, Source, Split, UserError, caption_of
+from rococap.types import Answer, Batch, Beside, Example, Processor, Source, Split, UserError, caption_of
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +48,7 @@ class CaptionData(LightningDataModule):
         encoder: the frozen tower whose features are kept; None where batches hold pixels.
         max_tokens: of a caption, end token included; what is longer is cut, and counted in the log.
         answer: from an example to the text that is trained on.
+        beside: from an example, and how many tokens its answer has, to what else is known of it.
         overfit: the first so many batches, or below 1 such a share of the images, are trained and validated on; 0: all.
         drop_leaks: leave out of `train`, before its fraction is taken, what also stands in `valid` or `test`.
         allow_missing: use a split of which much is not there.
@@ -74,6 +75,7 @@ class CaptionData(LightningDataModule):
         seed: int,
         encoder: Encoder | None = None,
         answer: Answer = caption_of,
+        beside: Callable[[Example, int], Beside] | None = None,
         drop_leaks: bool = False,
         overfit: float = 0,
         allow_missing: bool = False,
@@ -81,7 +83,8 @@ class CaptionData(LightningDataModule):
         window: int = 8,
     ) -> None:
         super().__init__()
-        self.source, self.processor, self.encoder, self.answer = source, processor, encoder, answer
+        self.source, self.processor, self.encoder = source, processor, encoder
+        self.answer, self.beside = answer, beside
         self.fraction, self.subset_seed, self.seed = fraction, subset_seed, seed
         self.batch_size, self.val_images, self.max_tokens = batch_size, val_images, max_tokens
         self.length_pool = length_pool
@@ -132,7 +135,9 @@ class CaptionData(LightningDataModule):
             images = self._images(examples, split)
             self.missing[split] = self._missing(split, len(examples) - len(images.examples), len(examples))
             tokens = self._tokens(images.examples, split)
-            self._datasets[split] = CaptionDataset(images, tokens, self.processor.pad_token_id)
+            pairs = zip(images.examples, tokens, strict=True)
+            beside = [self.beside(example, len(row)) for example, row in pairs] if self.beside else ()
+            self._datasets[split] = CaptionDataset(images, tokens, self.processor.pad_token_id, beside)
         return self._datasets[split]
 
     def loader(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, get_worker_info
 from rococap.data.kept.features import Features
 from rococap.data.kept.images import Store
 from rococap.data.streamed import Streamed
-from rococap.types import Batch, UserError
+from rococap.types import Batch, Beside, UserError
 
 
 class CaptionDataset(Dataset[Batch]):
@@ -21,8 +21,14 @@ class CaptionDataset(Dataset[Batch]):
     An index `~i` stands in, see `Batch.ids`. So does the first of a batch of which no image can be read: it is black.
     """
 
-    def __init__(self, images: Store | Features | Streamed, tokens: Sequence[Sequence[int]], pad_token_id: int) -> None:
-        self.images, self.tokens, self.pad_token_id = images, tokens, pad_token_id
+    def __init__(
+        self,
+        images: Store | Features | Streamed,
+        tokens: Sequence[Sequence[int]],
+        pad_token_id: int,
+        beside: Sequence[Beside] = (),
+    ) -> None:
+        self.images, self.tokens, self.pad_token_id, self.beside = images, tokens, pad_token_id, beside
         self.ids = [example.id for example in images.examples]
 
     def __getitem__(self, indices: list[int]) -> Batch:
@@ -37,9 +43,13 @@ class CaptionDataset(Dataset[Batch]):
             stands_in, there = True, indices[:1]
             arrays = {self.ids[there[0]]: np.zeros(self.images.shape, np.uint8)}
         ids = [self.ids[index] for index in there]
-        input_ids, attention_mask = pad([self.tokens[index] for index in there], self.pad_token_id)
+        prompts = [self.beside[index].prompt if self.beside else () for index in there]
+        rows = [[*prompt, *self.tokens[index]] for prompt, index in zip(prompts, there, strict=True)]
+        input_ids, attention_mask = pad(rows, self.pad_token_id, list(map(len, prompts)))
         stacked = torch.from_numpy(np.stack([arrays[name] for name in ids]))
-        return Batch([] if stands_in else ids, input_ids, attention_mask, **{self.images.kind: stacked})
+        batch = Batch([] if stands_in else ids, input_ids, attention_mask)
+        setattr(batch, self.images.kind, stacked)
+        return with_beside(batch, [self.beside[index] for index in there]) if self.beside else batch
 
     def _arrays(self, names: Sequence[str]) -> dict[str, np.ndarray] | Fault:
         if not isinstance(self.images, Streamed):
@@ -73,9 +83,23 @@ class Loader(DataLoader[Batch]):
             yield batch
 
 
-def pad(rows: Sequence[Sequence[int]], pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, int64 [batch, longest row] each, padded on the right; one column at least."""
+def with_beside(batch: Batch, beside: Sequence[Beside]) -> Batch:
+    """A batch with what is known of its examples."""
+    label_ids, _ = pad([each.labels for each in beside], -1)
+    return replace(batch, label_ids=label_ids, prompts=[each.prompt for each in beside])
+
+
+def pad(
+    rows: Sequence[Sequence[int]], pad_token_id: int, left_out: Sequence[int] = ()
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and attention mask, int64 [batch, longest row] each, padded on the right; one column at least.
+
+    Args:
+        left_out: of each row so many ids at its beginning are not in the mask.
+    """
     lengths = torch.tensor([len(row) for row in rows])
     width = max(1, int(lengths.max()))
     input_ids = torch.tensor([[*row, *[pad_token_id] * (width - len(row))] for row in rows])
-    return input_ids, (torch.arange(width) < lengths[:, None]).long()
+    first = torch.tensor(left_out or [0] * len(rows))
+    places = torch.arange(width)
+    return input_ids, ((places < lengths[:, None]) & (places >= first[:, None])).long()

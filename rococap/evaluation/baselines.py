@@ -102,7 +102,12 @@ class _Known:
     @cached_property
     def folder(self) -> Path:
         """Where they are kept."""
-        groups = ("model", "precision", "decoding", *(("concepts",) if self.recipe.has_labels else ()))
+        groups = (
+            "model",
+            "precision",
+            "decoding",
+            *(("concepts",) if self.recipe.detects or self.recipe.prompts else ()),
+        )
         key = keys.Captions(
             dataset=self.data.fingerprint,
             chosen=self.recipe.chosen_examples,

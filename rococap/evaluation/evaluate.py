@@ -23,10 +23,11 @@ from rococap.evaluation.sufficient_statistics import keep
 from rococap.evaluation.watching import watch
 from rococap.metrics.base import Metric
 from rococap.metrics.measure import ready, score
-from rococap.models.base import Model
+from rococap.models.base import Captioner, Model
 from rococap.models.detector import Detector
 from rococap.recipe.captioning import asking, encoding
-from rococap.recipe.parts import best_captioner, build_data
+from rococap.recipe.parts import best_captioner, build_data, prompting_of
+from rococap.recipe.prompting import MOST
 from rococap.recipe.recipe import Recipe
 from rococap.runs.environment import code_digest
 from rococap.runs.folder import RunFolder
@@ -100,14 +101,18 @@ def caption_files(
     captioner: Model, recipe: Recipe, images: Sequence[Path], view: View = USUAL
 ) -> Iterator[tuple[Path, str | UnreadableImage]]:
     """Each image file with its caption by a captioner, on the recipe's device, or with what is wrong with it."""
-    encode, ask = encoding(captioner, recipe), asking(captioner, recipe)
+    encode, ask, prompting = encoding(captioner, recipe), asking(captioner, recipe), prompting_of(recipe)
     for image in images:
         try:
-            pixels = torch.from_numpy(captioner.processor.pixels(read(FileImage(image, view))))
+            opened = read(FileImage(image, view))
+            pixels = torch.from_numpy(captioner.processor.pixels(opened))
         except UnreadableImage as error:
             yield image, error
         else:
-            yield image, ask(encode(pixels[None]))[0].text
+            prompts: tuple[tuple[int, ...], ...] = ()
+            if prompting is not None and isinstance(captioner, Captioner):
+                prompts = (captioner.processor.prompt(prompting.of_image(opened), MOST),)
+            yield image, ask(encode(pixels[None]), prompts)[0].text
 
 
 def caption_split(captioner: Model, data: CaptionData, split: Split, folder: RunFolder, recipe: Recipe) -> None:

@@ -108,7 +108,7 @@ def shared_captions(
     for batch in track(loader, description=title, total=len(mine), disable=processes.rank > 0):
         # Kept features are of a tower that does not train; pixels may belong to one that did.
         features = encode(batch.pixel_values) if batch.features is None else batch.features
-        new = dict(zip(batch.ids, ask(features), strict=True))
+        new = dict(zip(batch.ids, ask(features, batch.prompts), strict=True))
         parts.add(processes.rank, new)
         made |= new
     everywhere = {**known, **{name: said for each in processes.gathered(made) for name, said in each.items()}}

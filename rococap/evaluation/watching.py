@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from rococap.metrics.concept_guards import ConceptWatch
-from rococap.metrics.guards import Guard, Watch
+from rococap.metrics.guards import UPPER_BOUND, Guard, Watch
 from rococap.models.base import Captioner, Model
 from rococap.recipe.recipe import Recipe
 from rococap.runs.folder import RunFolder
@@ -23,11 +23,14 @@ def watch(captioner: Model, folder: RunFolder, recipe: Recipe) -> Watching:
     if not isinstance(captioner, Captioner):
         return ConceptWatch(frozenset(recipe.labels.cuis))
     processor, limit = captioner.processor, recipe.decoding.max_new_tokens
-    return Watch(
+    watch = Watch(
         length=lambda text: len(processor.tokens(text, limit)[0]),
         limit=limit,
         common=folder.state.get("common_caption", ""),
     )
+    if captioner.prompted != "gold":
+        return watch
+    return lambda texts, captions, concepts: [*watch(texts, captions, concepts), UPPER_BOUND]
 
 
 def watched(scorer: Scorer | None, watch: Watching) -> Scorer | None:

@@ -17,6 +17,13 @@ class Guard:
     warning: str = ""
 
 
+UPPER_BOUND = Guard(
+    "gold_concepts",
+    1.0,
+    "the gold concepts stand before each caption: these scores are an upper bound, and those of no captioner",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Watch:
     """All guards of a run's captions.

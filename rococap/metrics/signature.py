@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from rococap.metrics.base import Metric
 
-OF_SYSTEM = ("threshold", "vote")  # fields that say how texts were made, not how they are scored
+OF_SYSTEM = ("threshold", "vote", "prompt")  # fields that say how texts were made, not how they are scored
 REVISION = 1  # of rococap's own scoring; raised when a score changes
 
 

@@ -44,6 +44,9 @@ def audit(captioner: Model) -> list[Part]:
     for name, parameter in captioner.model.named_parameters():
         key = _place(captioner, plain_name(name)), _state(name, parameter, captioner.new)
         parts.setdefault(key, Part(*key)).add(parameter)
+    beside = [parameter for name, parameter in captioner.named_parameters() if name.startswith("concepts.")]
+    for parameter in beside:
+        parts.setdefault(("concepts", "new"), Part("concepts", "new")).add(parameter)
     return list(parts.values())
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rococap.models.concept_head import ConceptHead
 from rococap.models.network import Network
 from rococap.models.patches import pooled, pooled_grid
 from rococap.models.processor import HFProcessor, ImageSettings
@@ -27,6 +28,7 @@ class Model(Network, ABC):
         use: what the exported weights are for, as a README says it.
         settles: whether `settle` chooses anything.
         processor: image size and tokenizer; it goes to the data.
+        concepts: a head beside a captioner, which trains on its features too.
         settings: how images are resized and normalised.
         base_code: lines of Python that build `base`, the network before adaptation, from public packages.
         opening_code: lines that follow once `model`, the trained network, is open; mostly empty.
@@ -64,6 +66,7 @@ class Model(Network, ABC):
         super().__init__()
         self.network, self.settings, self.processor = network, settings, processor
         self.new, self.base_code, self.opening_code = new, base_code, ""
+        self.concepts: ConceptHead | None = None
         self.full_grid, self.grid = grid, pooled_grid(grid, visual_tokens)
         # Buffers, so that they follow the model to its device; scaling by 1/255 is folded into them.
         for name in ("mean", "std"):
@@ -127,12 +130,15 @@ class Model(Network, ABC):
         """What a model that is always right says of an example; None where that is not known."""
 
     @abstractmethod
-    def predict(self, features: Tensor, decoding: Mapping[str, int]) -> list[Said]:
+    def predict(
+        self, features: Tensor, decoding: Mapping[str, int], prompts: Sequence[Sequence[int]] = ()
+    ) -> list[Said]:
         """What the model says of each image.
 
         Args:
             features: float [batch, positions, width].
             decoding: arguments of `Captioner.generate`.
+            prompts: ids that stand before each caption; none where left out.
         """
 
     def settle(self, said: Sequence[Said], examples: Sequence[Example]) -> list[str]:
@@ -170,10 +176,14 @@ class Captioner(Model):
     """An image captioner: three verbs and a processor.
 
     Its `forward` gives the cross-entropy over the real tokens of captions, which end with their end token and are
-    shifted in there, once.
+    shifted in there, once. What a mask leaves out is seen, and not foretold: padding, and a prompt before the caption.
+
+    Attributes:
+        prompted: which concepts stand before its captions, gold or predicted, if any.
     """
 
     use = "To caption an image"
+    prompted: str | None = None
     answers = "captions"
     processor: HFProcessor
 
@@ -182,16 +192,30 @@ class Captioner(Model):
         """The first caption: the one trained on."""
         return caption_of(example)
 
-    def predict(self, features: Tensor, decoding: Mapping[str, int]) -> list[Said]:
-        """Captions."""
-        return [Said(caption) for caption in self.generate(features, **decoding)]
+    def predict(
+        self, features: Tensor, decoding: Mapping[str, int], prompts: Sequence[Sequence[int]] = ()
+    ) -> list[Said]:
+        """Captions; those that continue prompts of one length are generated together, so that none is padded."""
+        options: dict[str, Any] = dict(decoding)
+        if not any(prompts):
+            return [Said(caption) for caption in self.generate(features, **options)]
+        said = [Said("")] * len(features)
+        for length in sorted(set(map(len, prompts))):
+            rows = [row for row, prompt in enumerate(prompts) if len(prompt) == length]
+            given = torch.tensor([list(prompts[row]) for row in rows], dtype=torch.long, device=features.device)
+            for row, caption in zip(rows, self.generate(features[rows], given=given, **options), strict=True):
+                said[row] = Said(caption)
+        return said
 
     @abstractmethod
-    def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
+    def generate(
+        self, features: Tensor, *, max_new_tokens: int, num_beams: int, given: Tensor | None = None
+    ) -> list[str]:
         """Caption each image; greedily if `num_beams` is 1.
 
         Args:
             features: float [batch, positions, width].
+            given: int64 [batch, ids] that each caption continues, and that are no part of it.
         """
 
     def attend(self, features: Tensor, captions: list[str]) -> Tensor:
@@ -201,6 +225,11 @@ class Captioner(Model):
             float [batch, tokens, patches], each row summing to at most 1 (positions that are no patches left out).
         """
         raise TypeError(f"{type(self).__name__} has no cross-attention to show")
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        said = {"gold": "gold concepts, an upper bound", "predicted": "predicted concepts"}
+        return (f"prompt:{said[self.prompted]}",) if self.prompted else ()
 
     def save_settings(self, folder: Path) -> None:
         """Write what goes with the weights: tokenizer, image processor."""

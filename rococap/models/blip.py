@@ -130,8 +130,11 @@ class Blip(Captioner):
         logits = self.model.text_decoder.cls(self._decode(features, input_ids)[real])  # none for padding
         return token_loss(logits, input_ids[real]), real.sum()
 
-    def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
+    def generate(
+        self, features: Tensor, *, max_new_tokens: int, num_beams: int, given: Tensor | None = None
+    ) -> list[str]:
         start = torch.tensor([self.start], device=features.device).repeat(len(features), 1)
+        start = start if given is None else torch.cat([start, given], dim=1)
         ids = self.model.text_decoder.generate(
             input_ids=start,
             attention_mask=torch.ones_like(start),
@@ -140,10 +143,10 @@ class Blip(Captioner):
             generation_config=self.generation,
             do_sample=False,
             # The decoder has no positions beyond its last: past them it would fail, not stop.
-            max_new_tokens=min(max_new_tokens, self.processor.max_positions - 1),
+            max_new_tokens=min(max_new_tokens, self.processor.max_positions - 1 - start.shape[1] + len(self.start)),
             num_beams=num_beams,
         )
-        return [self.processor.text(row) for row in ids[:, len(self.start) :].tolist()]
+        return [self.processor.text(row) for row in ids[:, start.shape[1] :].tolist()]
 
     def attend(self, features: Tensor, captions: list[str]) -> Tensor:
         rows = [torch.tensor(self.processor.tokens(c, self.processor.max_positions)[0]) for c in captions]

@@ -172,17 +172,27 @@ class Blip2(Captioner):
             logits = language.lm_head(hidden[real])  # [real tokens, vocab]: none for padding
         return token_loss(logits, input_ids[real]), real.sum()
 
-    def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
-        given = self._given(features)
-        ids = self.model.language_model.generate(
-            inputs_embeds=given,
-            attention_mask=torch.ones(given.shape[:2], dtype=torch.long, device=given.device),
+    def generate(
+        self, features: Tensor, *, max_new_tokens: int, num_beams: int, given: Tensor | None = None
+    ) -> list[str]:
+        language, seen, said = self.model.language_model, self._given(features), {}
+        count = 0 if given is None else given.shape[1]
+        if given is not None and self.encodes_text:
+            start = given.new_full((len(given), 1), self.generation.decoder_start_token_id)
+            said = {"decoder_input_ids": torch.cat([start, given], dim=1)}
+        elif given is not None:
+            seen = torch.cat([seen, language.get_input_embeddings()(given)], dim=1)
+        ids = language.generate(
+            inputs_embeds=seen,
+            attention_mask=torch.ones(seen.shape[:2], dtype=torch.long, device=seen.device),
             generation_config=self.generation,
             do_sample=False,
-            max_new_tokens=min(max_new_tokens, self.processor.max_positions - 1),
+            max_new_tokens=min(max_new_tokens, self.processor.max_positions - 1 - count),
             num_beams=num_beams,
+            **said,
         )
-        return [self.processor.text(row) for row in ids.tolist()]
+        # Of a decoder that was given embeddings only what is new comes back.
+        return [self.processor.text(row) for row in ids[:, count + 1 if said else 0 :].tolist()]
 
     def example_code(self, folder: str) -> str:
         limit = min(128, self.processor.max_positions - 1)

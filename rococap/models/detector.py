@@ -14,18 +14,16 @@ import torch
 from PIL.Image import Image
 from safetensors.torch import save_model
 from torch import Tensor
-from torch.nn import functional
 
 from rococap.models import classifier
 from rococap.models.base import Model
+from rococap.models.label_loss import Loss, gold_of, label_loss
 from rococap.models.loading import Loading
 from rococap.models.processor import ImageSettings
 from rococap.models.thresholds import Threshold, choose, kept
 from rococap.models.towers import TARGETS, Tower, last_hidden, load_tower, plain_config, pooling_code
 from rococap.types import Example, Labels, Said, UserError, concepts_of, listed
 
-Loss = Literal["bce", "asymmetric"]
-_FOCUS_POSITIVE, _FOCUS_NEGATIVE, _MARGIN, _TINY = 1, 4, 0.05, 1e-6  # of the asymmetric loss
 CONCEPTS = "concepts.json"  # beside exported weights
 _BASE = """\
 import torch
@@ -182,7 +180,9 @@ class Detector(Model):
         """All its concepts, those that are no labels among them."""
         return concepts_of(example)
 
-    def predict(self, features: Tensor, decoding: Mapping[str, int]) -> list[Said]:
+    def predict(
+        self, features: Tensor, decoding: Mapping[str, int], prompts: Sequence[Sequence[int]] = ()
+    ) -> list[Said]:
         """Concepts that are at least as probable as their threshold, and the probabilities of all."""
         rows = self.logits(features).sigmoid().detach().cpu().numpy().astype(np.float32)
         return [Said(text, row) for text, row in zip(self.texts(rows), rows, strict=True)]
@@ -247,27 +247,6 @@ class Detector(Model):
 
     def example_code(self, folder: str) -> str:
         return _EXAMPLE.format(folder=folder, concepts=CONCEPTS)
-
-
-def gold_of(input_ids: Tensor, attention_mask: Tensor, logits: Tensor) -> Tensor:
-    """Which labels each image has, float [batch, labels], from their numbers [batch, tokens] and which are real."""
-    gold = logits.new_zeros(len(logits), logits.shape[1] + 1)  # the last column takes what is not real
-    return gold.scatter_(1, input_ids.where(attention_mask.bool(), logits.shape[1]), 1.0)[:, :-1]
-
-
-def label_loss(logits: Tensor, gold: Tensor, loss: Loss) -> Tensor:
-    """Of each label in nats, [batch, labels]: binary cross-entropy, or the asymmetric loss of Ridnik et al. (2021).
-
-    The latter with its authors' settings: focusing of 1 for positives and 4 for negatives, whose probabilities are
-    lowered by 0.05.
-    """
-    if loss == "bce":
-        return functional.binary_cross_entropy_with_logits(logits, gold, reduction="none")
-    probable = logits.sigmoid()
-    missed = (probable - _MARGIN).clamp(min=0)  # of a label that is not there
-    positive = gold * (1 - probable) ** _FOCUS_POSITIVE * functional.logsigmoid(logits)
-    negative = (1 - gold) * missed**_FOCUS_NEGATIVE * torch.log1p(-missed.clamp(max=1 - _TINY))
-    return -(positive + negative)
 
 
 def _count(logits: Tensor) -> Tensor:

@@ -126,6 +126,11 @@ class HFProcessor:
         kept = ids[: min(limit, self.max_positions) - 1]
         return [*kept, self.end_token_id], len(kept) < len(ids)
 
+    def prompt(self, words: str, most: int) -> tuple[int, ...]:
+        """Ids of words before a caption, at most so many: the first ones."""
+        ids = self.tokenizer(words, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"]
+        return tuple(ids[: max(0, most)])
+
     def text(self, ids: list[int]) -> str:
         """The caption that generated ids spell, without special tokens and outer blanks."""
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)).strip()

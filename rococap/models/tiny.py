@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from rococap.models import blip
-from rococap.models.detector import Detector, Loss, detector
+from rococap.models.detector import Detector, detector
+from rococap.models.label_loss import Loss
 from rococap.models.loading import Loading
 from rococap.models.thresholds import Threshold
 from rococap.models.vit_gpt2 import ViTGPT2, published

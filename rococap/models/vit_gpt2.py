@@ -187,10 +187,13 @@ class ViTGPT2(Captioner):
         logits = self.model.get_submodule(self.head)(hidden[real])  # [real tokens, vocab]: none for padding
         return token_loss(logits, input_ids[real]), real.sum()
 
-    def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
+    def generate(
+        self, features: Tensor, *, max_new_tokens: int, num_beams: int, given: Tensor | None = None
+    ) -> list[str]:
         # The decoder has no positions beyond its last: past them it would fail, not stop.
-        limit = min(max_new_tokens, self.processor.max_positions - 1)
         start = torch.full((len(features), 1), self.start_token_id, device=features.device)
+        start = start if given is None else torch.cat([start, given], dim=1)
+        limit = min(max_new_tokens, self.processor.max_positions - start.shape[1])
         ids = self.model.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=features),
             decoder_input_ids=start,
@@ -200,7 +203,7 @@ class ViTGPT2(Captioner):
             max_new_tokens=limit,
             num_beams=num_beams,
         )
-        return [self.processor.text(row) for row in ids.tolist()]
+        return [self.processor.text(row) for row in ids[:, 0 if given is None else start.shape[1] :].tolist()]
 
     def attend(self, features: Tensor, captions: list[str]) -> Tensor:
         rows = [torch.tensor(self.processor.tokens(c, self.processor.max_positions)[0]) for c in captions]

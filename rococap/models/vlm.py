@@ -188,14 +188,17 @@ class VLM(Captioner):
         logits = self.model.get_submodule(self.head)(hidden[real])  # [real tokens, vocab]: none for padding
         return token_loss(logits, input_ids[real]), real.sum()
 
-    def generate(self, features: Tensor, *, max_new_tokens: int, num_beams: int) -> list[str]:
+    def generate(
+        self, features: Tensor, *, max_new_tokens: int, num_beams: int, given: Tensor | None = None
+    ) -> list[str]:
         start = torch.tensor([self.prompt_ids] * len(features), device=features.device)
+        start = start if given is None else torch.cat([start, given], dim=1)
         ids = self.model.generate(
             input_ids=start,
             attention_mask=torch.ones_like(start),
             generation_config=self.generation,
             do_sample=False,
-            max_new_tokens=min(max_new_tokens, self.processor.max_positions),
+            max_new_tokens=min(max_new_tokens, self.processor.max_positions - start.shape[1] + len(self.prompt_ids)),
             num_beams=num_beams,
             **self._image(features, start),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from rococap.models.detector import Detector
 from rococap.recipe.recipe import Recipe
 from rococap.types import Said
 
+# Features and what stands before each caption, if anything -> what is said.
+Asking = Callable[..., list[Said]]
 # uint8 [batch, 3, height, width] and captions -> see `Captioner.attend`.
 Attending = Callable[[Tensor, list[str]], Tensor]
 
@@ -28,14 +30,14 @@ def encoding(captioner: Model, recipe: Recipe) -> Callable[[Tensor], Tensor]:
     return encode
 
 
-def asking(captioner: Model, recipe: Recipe) -> Callable[[Tensor], list[Said]]:
+def asking(captioner: Model, recipe: Recipe) -> Asking:
     """From features to what a model says of each image, on the recipe's device, in its precision, by its decoding."""
     device, precision = recipe.device, recipe.precision
 
-    def ask(features: Tensor) -> list[Said]:
+    def ask(features: Tensor, prompts: Sequence[Sequence[int]] = ()) -> list[Said]:
         captioner.to(device).eval()
         with torch.inference_mode(), precision.autocast(device):
-            return captioner.predict(features.to(device).float(), recipe.decoding.options)
+            return captioner.predict(features.to(device).float(), recipe.decoding.options, prompts)
 
     return ask
 

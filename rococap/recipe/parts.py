@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from PIL.Image import Image
 
 from rococap.data.datamodule import CaptionData
 from rococap.data.kept.features import Encoder
 from rococap.models.accelerate import accelerate
-from rococap.models.base import Model
+from rococap.models.base import Captioner, Model
 from rococap.models.checkpoint import load_checkpoint
-from rococap.recipe.captioning import encoding
+from rococap.models.concept_head import ConceptHead, numbers_of
+from rococap.recipe.captioning import asking, encoding
+from rococap.recipe.prompting import MOST, Prompting
 from rococap.recipe.recipe import Recipe
 from rococap.runs.checkpoints import load
 from rococap.runs.folder import RunFolder
-from rococap.types import Answer, Processor, UserError, caption_of
+from rococap.types import Answer, Beside, Example, Processor, UserError, caption_of, concepts_of
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,26 @@ def build_captioner(recipe: Recipe) -> Model:
     captioner = recipe.network(replace(recipe.precision.loading(recipe.device), adapts=recipe.adapts))
     recipe.adapt(captioner)
     accelerate(captioner.network)
+    return with_concepts(captioner, recipe)
+
+
+def with_concepts(captioner: Model, recipe: Recipe) -> Model:
+    """A captioner with what the recipe has it know of concepts."""
+    if isinstance(captioner, Captioner):
+        captioner.prompted = recipe.prompts
+        if recipe.prompts:
+            captioner.use += " (as it was trained, names of concepts stand before each caption; here there are none)"
+        if recipe.concepts.weight > 0:
+            probe = torch.zeros(1, 3, *captioner.processor.image_size, dtype=torch.uint8)
+            with torch.no_grad():
+                width = captioner.encode(probe).shape[2]
+            captioner.concepts = ConceptHead(recipe.labels, width, recipe.concepts.weight)
+            if not captioner.tower_trains:
+                log.warning(
+                    "concepts.weight=%g: the vision tower does not train, so that what the head learns of concepts "
+                    "changes no caption.\nTake lora.train_vision_tower=true, or lora.parts=[tower,decoder].",
+                    recipe.concepts.weight,
+                )
     return captioner
 
 
@@ -46,15 +72,53 @@ def untrained_captioner(recipe: Recipe) -> Model:
 def build_data(recipe: Recipe, captioner: Model) -> CaptionData:
     """The recipe's dataset, as the captioner's processor wants it."""
     encoder = kept_encoder(captioner, recipe)
-    return data_for(recipe, captioner.processor, encoder, captioner.answer)
+    return data_for(recipe, captioner.processor, encoder, captioner.answer, beside(captioner, recipe))
 
 
 def data_for(
-    recipe: Recipe, processor: Processor, encoder: Encoder | None = None, answer: Answer = caption_of
+    recipe: Recipe,
+    processor: Processor,
+    encoder: Encoder | None = None,
+    answer: Answer = caption_of,
+    beside: Callable[[Example, int], Beside] | None = None,
 ) -> CaptionData:
     """The recipe's dataset, as a processor wants it."""
-    settings = asdict(recipe.data)
-    return CaptionData(recipe.source, processor, seed=recipe.seed, encoder=encoder, answer=answer, **settings)
+    told: dict[str, Any] = {"encoder": encoder, "answer": answer, "beside": beside}
+    return CaptionData(recipe.source, processor, seed=recipe.seed, **told, **asdict(recipe.data))
+
+
+def beside(captioner: Model, recipe: Recipe) -> Callable[[Example, int], Beside] | None:
+    """From an example, and the tokens of its caption, to labels and a prompt; None where the recipe has neither."""
+    if not isinstance(captioner, Captioner) or not (captioner.concepts or recipe.prompts):
+        return None
+    processor, head, prompting = captioner.processor, captioner.concepts, prompting_of(recipe)
+
+    def of(example: Example, count: int) -> Beside:
+        labels = numbers_of(head.labels, concepts_of(example)) if head else ()
+        room = min(MOST, processor.max_positions - max(count, 1) - 1)
+        return Beside(labels, processor.prompt(prompting.of(example), room) if prompting else ())
+
+    return of
+
+
+def prompting_of(recipe: Recipe) -> Prompting | None:
+    """Which concepts stand before each caption; None where none do."""
+    run = None if recipe.concepts.run is None else Path(recipe.concepts.run)
+    return Prompting(recipe.prompts, run, detecting) if recipe.prompts else None
+
+
+def detecting(run: Path) -> Callable[[Image], str]:
+    """From an image to the concepts that a run's best detector finds in it."""
+    folder = RunFolder(run)
+    recipe = Recipe.of_run(folder)
+    detector = best_captioner(folder, recipe)
+    encode, ask = encoding(detector, recipe), asking(detector, recipe)
+
+    def detect(image: Image) -> str:
+        pixels = torch.from_numpy(detector.processor.pixels(image))
+        return ask(encode(pixels[None]))[0].text
+
+    return detect
 
 
 def kept_encoder(captioner: Model, recipe: Recipe) -> Encoder | None:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from rococap.checks.config import OF_RECIPE
 from rococap.checks.signatures import signature
 from rococap.config import build
 from rococap.data.manual import OnlyManual
@@ -69,6 +70,8 @@ class Concepts:
     kind: Literal["all", "manual"]
     min_count: int
     threshold: Threshold
+    weight: float
+    run: str | None
     neighbours: int
 
 
@@ -134,7 +137,7 @@ class Recipe:
             baselines=cfg.baselines,
             augment=build(cfg.augment),
             concepts=Concepts(**settings["concepts"]),
-            build_network=build(cfg.model, _partial_=True),
+            build_network=build(network_node(cfg.model), _partial_=True),
             adapt=build(cfg.lora),
             build_source=lambda: build(cfg.data.source),
             settings=settings,
@@ -162,13 +165,24 @@ class Recipe:
         return read_labels(file) if file and file.is_file() else labels_of(self.source, self.concepts.min_count)
 
     @property
-    def has_labels(self) -> bool:
+    def detects(self) -> bool:
         """Whether the model is made for labels."""
         return "labels" in signature(self.settings["model"]["_target_"]).parameters
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether it is, or learns labels beside captions."""
+        return self.detects or self.concepts.weight > 0
+
+    @property
+    def prompts(self) -> Literal["gold", "predicted"] | None:
+        """Which concepts stand before each caption, if any."""
+        found: Literal["gold", "predicted"] | None = self.settings["model"].get("concepts")
+        return found
+
     def network(self, loading: Loading) -> Model:
         """The architecture with the weights that it starts from, before it is adapted."""
-        known = {"labels": self.labels, "threshold": self.concepts.threshold} if self.has_labels else {}
+        known = {"labels": self.labels, "threshold": self.concepts.threshold} if self.detects else {}
         return self.build_network(loading=loading, **known)
 
     @cached_property
@@ -193,6 +207,12 @@ class Recipe:
         kept = ("fraction", "subset_seed", "drop_leaks", "val_images", "max_tokens")
         chosen = {name: value for name, value in asdict(self.data).items() if name in kept}
         return chosen if self.concepts.kind == "all" else {**chosen, "kind": self.concepts.kind}
+
+
+def network_node(model: DictConfig) -> dict[str, Any]:
+    """What builds the architecture, without what the recipe does with it."""
+    node = plain(model)
+    return {key: value for key, value in node.items() if key not in OF_RECIPE["model"]}
 
 
 def build_metrics(cfg: DictConfig) -> dict[str, Metric]:

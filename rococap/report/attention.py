@@ -61,6 +61,8 @@ class Attention:
 
 def why_no_maps(captioner: Captioner) -> str | None:
     """Why it is not to be seen where a captioner looks; None where it is."""
+    if captioner.prompted:
+        return "concepts stand before these captions, and it is not drawn where words look that continue others"
     kind = captioner.model_class
     if type(captioner).attend is Captioner.attend:
         return (

@@ -40,6 +40,7 @@ _GUARDS = {
     "length_limit": "share of captions that were cut at the most tokens allowed",
     "length_ratio": "mean words of a caption over those of a reference",
     "common_share": "share equal to the most common training caption",
+    "gold_concepts": "captions continue what is known of the image",
     "empty_share": "share of images for which no concept is predicted",
     "common_set": "share of images that are given the same concepts as most",
     "set_ratio": "predicted concepts over those that there are",

@@ -169,6 +169,9 @@ class CaptionModule(pl.LightningModule):
     def _loss(self, batch: Batch, features: Tensor) -> tuple[Tensor, Tensor]:
         """As the captioner's `forward`; of an image that stands in, see `Batch`, nothing counts."""
         loss, tokens = self.captioner(features, batch.input_ids, batch.attention_mask)
+        if self.training and (head := self.captioner.concepts) is not None:
+            assert batch.label_ids is not None
+            loss = loss + head.loss(features, batch.label_ids, batch.attention_mask.sum(dim=1))
         return (loss, tokens) if batch.ids else (loss * 0, tokens * 0)
 
     def _watches(self, features: Tensor) -> bool:
@@ -182,7 +185,8 @@ class CaptionModule(pl.LightningModule):
         self.val_loss.update(loss / tokens.clamp(min=1), tokens)
         self.log("val/loss", self.val_loss, prog_bar=True, logger=False, batch_size=len(batch.input_ids))
         if self._asks and batch.ids:
-            self.said.update(zip(batch.ids, self.captioner.predict(features, self.decoding), strict=True))
+            said = self.captioner.predict(features, self.decoding, batch.prompts)
+            self.said.update(zip(batch.ids, said, strict=True))
 
     def on_validation_epoch_end(self) -> None:
         if not self._asks:

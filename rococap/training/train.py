@@ -75,7 +75,8 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     loggers = [logger(folder, recipe.settings) for logger in build(cfg.logger).values() if not is_helper()]
     recipe.source.examples("train")  # a missing dataset is said before a model is loaded
     if recipe.has_labels:
-        require_judged(recipe.source, recipe.concepts.threshold)
+        if recipe.detects:
+            require_judged(recipe.source, recipe.concepts.threshold)
         if not is_helper():
             write_labels(folder.path / FILE, recipe.labels)
     captioner = build_captioner(recipe)

@@ -20,6 +20,7 @@ from rococap.models.export import export
 from rococap.models.loading import Loading
 from rococap.models.lora import add_lora, train_in_full
 from rococap.models.names import plain_name, within
+from rococap.models.processor import HFProcessor
 from rococap.types import UserError
 
 NF4 = Loading(weights="nf4")
@@ -258,3 +259,39 @@ def test_features_hang_on_normalising_and_on_weights(made, captioner):
         next(p for name, p in weights if captioner.encodes(name)).view(-1)[0] += 1
     assert captioner.tower_digest() not in digests
     assert {"architecture", "config", "scale", "mean", "std", "grid"} <= captioner.encoding.keys()
+
+
+@torch.no_grad()
+def test_what_stands_before_a_caption_is_seen_and_not_foretold(made, captioner, monkeypatch):
+    """The loss of a caption after a prompt is that of both less that of the prompt, and captions continue it."""
+    features = captioner.encode(made.images)
+    both, whole = torch.tensor([[7, 8, 5, 6]] * 3), torch.ones(3, 4, dtype=torch.long)
+    after = torch.tensor([[0, 0, 1, 1]] * 3)
+    loss, count = captioner(features, both, after)
+    parts = captioner(features, both, whole)[0] - captioner(features, both[:, :2], whole[:, :2])[0]
+    assert count == 6
+    torch.testing.assert_close(loss, parts, rtol=1e-4, atol=1e-3)
+    monkeypatch.setattr(HFProcessor, "text", lambda self, ids: ids)
+    image = getattr(captioner, "image_id", None)
+    compared = 0
+    for seed in range(5):  # some weights end every caption at once
+        torch.manual_seed(seed)
+        stir(captioner.model)
+        features = captioner.encode(made.images)
+        nothing = torch.zeros(3, 0, dtype=torch.long)
+        free = captioner.generate(features, max_new_tokens=6, num_beams=1, given=nothing)
+        unfit = {captioner.processor.end_token_id, image}  # such weights may name the image's token too
+        rows = [row for row, ids in enumerate(free) if not unfit & set(ids[:2])]
+        if rows:
+            given = torch.tensor([free[row][:2] for row in rows])
+            continued = captioner.generate(features[rows], max_new_tokens=4, num_beams=1, given=given)
+            for row, ids in zip(rows, continued, strict=True):
+                assert until_end(captioner, ids) == until_end(captioner, free[row][2:])
+                compared += 1
+    assert compared
+
+
+def until_end(captioner, ids):
+    """A caption's ids without what fills its row."""
+    end = captioner.processor.end_token_id
+    return ids[: ids.index(end)] if end in ids else ids

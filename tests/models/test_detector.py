@@ -11,8 +11,9 @@ from torch.nn import functional
 from rococap.models.audit import audit, refuse_missing_gradients
 from rococap.models.base import Model
 from rococap.models.checkpoint import load_checkpoint
-from rococap.models.detector import detector, gold_of, label_loss
+from rococap.models.detector import detector
 from rococap.models.export import export
+from rococap.models.label_loss import gold_of, label_loss
 from rococap.models.loading import Loading
 from rococap.models.lora import add_lora, train_in_full
 from rococap.models.names import plain_name
