@@ -102,12 +102,8 @@ class _Known:
     @cached_property
     def folder(self) -> Path:
         """Where they are kept."""
-        groups = (
-            "model",
-            "precision",
-            "decoding",
-            *(("concepts",) if self.recipe.detects or self.recipe.prompts else ()),
-        )
+        of_concepts = ("concepts",) if self.recipe.detects or self.recipe.prompts else ()
+        groups = ("model", "precision", "decoding", *of_concepts)
         key = keys.Captions(
             dataset=self.data.fingerprint,
             chosen=self.recipe.chosen_examples,

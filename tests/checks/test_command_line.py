@@ -33,7 +33,8 @@ def write(file: Path, text: str) -> None:
 @pytest.mark.parametrize("choice", [choice for choice in CHOICES if str(choice) != "data/base"], ids=str)
 def test_every_shipped_file_composes_and_is_right(choice, jobs):
     group, name = str(choice.parent), choice.name
-    check_command_line(CONF, argv=[f"{group}=[{name}]" if group in LISTS else f"{group}={name}"])
+    model = ["model=tiny_detector"] if (group, name) == ("metrics", "concepts") else []  # it scores no captions
+    check_command_line(CONF, argv=[f"{group}=[{name}]" if group in LISTS else f"{group}={name}", *model])
     said = OmegaConf.load(CONF / choice.with_suffix(".yaml"))
     place = "" if "@package _global_" in (CONF / choice.with_suffix(".yaml")).read_text() else group.replace("/", ".")
     found = OmegaConf.select(jobs[0], place) if place else jobs[0]

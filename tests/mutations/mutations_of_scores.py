@@ -49,8 +49,8 @@ SCORES = [
     M(
         "baselines do not hang on decoding",
         BASELINES,
-        '("model", "precision", "decoding", *',
-        '("model", "precision", *',
+        'groups = ("model", "precision", "decoding", ',
+        'groups = ("model", "precision", ',
         "evaluation/test_baselines.py",
     ),
     M(
