@@ -64,10 +64,7 @@ class WandbRun(WandbLogger):
     def hand_in(self, rows: Sequence[Row], pages: Mapping[str, Path], examples: Sequence[Example]) -> None:
         """The last word of a run: scores into its summary, images with captions, the pages, the weights; and end it."""
         run = self.experiment
-        for row in rows:
-            key = f"{row.split}/{row.metric}"
-            ends = {} if row.ci_low is None else {f"{key}_ci_low": row.ci_low, f"{key}_ci_high": row.ci_high}
-            run.summary.update({key: row.value, **ends})
+        run.summary.update(summary(rows))
         report = wandb.Html(str(pages["report"]), inject=False)
         run.log({"samples": wandb.Image(str(pages["samples"])), "report": report, "images": self._table(examples)})
         if self._adapter:
@@ -88,6 +85,15 @@ class WandbRun(WandbLogger):
                 continue
             table.add_data(p.id, image, p.prediction, "\n".join(p.references), p.attribution)
         return table
+
+
+def summary(rows: Sequence[Row]) -> dict[str, float]:
+    """Scores by `split/metric`, with the ends of their intervals where there are any."""
+    found: dict[str, float] = {}
+    for row in rows:
+        ends = {"": row.value, "_ci_low": row.ci_low, "_ci_high": row.ci_high}
+        found |= {f"{row.split}/{row.metric}{end}": value for end, value in ends.items() if value is not None}
+    return found
 
 
 def going_on(folder: RunFolder, identity: str) -> tuple[str, dict[str, Any], list[dict[str, float]]]:

@@ -1,5 +1,6 @@
 """What a run leaves for dashboards, read back from its own files; how one that was stopped goes on there."""
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ from commands import ROOT, SMALL
 from PIL import Image
 
 from rococap.loggers.wandb_run import going_on
+from rococap.loggers.wandb_run import summary as scores_by_name
 from rococap.loggers.wandb_segments import history, records, segments
 from rococap.runs.folder import RunFolder
 from rococap.runs.results import read_results
@@ -63,7 +65,12 @@ def test_final_scores_with_their_intervals_are_its_summary(logged, finished):
     for row in own:
         assert found[f"test/{row.metric}"] == pytest.approx(row.value)
         assert found.get(f"test/{row.metric}_ci_low") == (row.ci_low and pytest.approx(row.ci_low))
-    assert any(row.ci_low is not None for row in own)
+    bounded, without = (
+        dataclasses.replace(own[0], ci_low=0.1, ci_high=0.3),
+        dataclasses.replace(own[1], ci_low=None, ci_high=None),
+    )
+    names = [f"test/{bounded.metric}{end}" for end in ("", "_ci_low", "_ci_high")]
+    assert list(scores_by_name([bounded, without])) == [*names, f"test/{without.metric}"]
 
 
 def test_images_stand_in_a_table_with_captions_references_and_attribution(logged, finished):
