@@ -11,12 +11,12 @@ from rococap.compare.runs import Run
 from rococap.evaluation.sufficient_statistics import statistics
 from rococap.metrics.base import FloatArray, Metric
 from rococap.metrics.bootstrap import bootstrap, jump
-from rococap.metrics.signature import difference
+from rococap.metrics.signature import difference, known_id
 from rococap.recipe.recipe import build_metrics
 from rococap.runs.folder import SCORED
 from rococap.runs.predictions import read_predictions
 from rococap.runs.results import FILE, Row, read_results
-from rococap.types import Split, UserError
+from rococap.types import Prediction, Split, UserError
 
 SPLIT: Split = "test"
 
@@ -53,7 +53,17 @@ def gather(runs: Sequence[Run]) -> tuple[dict[str, dict[str, Sample]], dict[str,
 
 def _groups(run: Run) -> list[str]:
     """Of each image the patient or article that it is of; signatures have told that all runs have the same."""
-    return [p.group for p in read_predictions(run.folder.path / "predictions" / f"{SPLIT}.jsonl")]
+    predictions = _predictions(run)
+    return [predictions[place].group for place in _order(predictions)]
+
+
+def _predictions(run: Run) -> list[Prediction]:
+    return read_predictions(run.folder.path / "predictions" / f"{SPLIT}.jsonl")
+
+
+def _order(predictions: Sequence[Prediction]) -> list[int]:
+    """Of ids, by which all runs have their images in one order: differences are paired image by image."""
+    return sorted(range(len(predictions)), key=lambda place: known_id(predictions[place].id))
 
 
 def _unfit(run: Run) -> str:
@@ -84,7 +94,7 @@ def _metrics(runs: Iterable[Run]) -> dict[str, Metric]:
     """All metrics that the runs' recipes name, by key."""
     found: dict[str, Metric] = {}
     for run in runs:
-        found = {**build_metrics(run.folder.recipe), **found}
+        found = {**build_metrics(run.folder.metrics_recipe), **found}
     return found
 
 
@@ -116,6 +126,8 @@ def _counted(run: Run, metrics: Mapping[str, Metric], rows: Mapping[str, Row]) -
                     f"finished, but its captions give {name} {value:.4f}, and {FILE} says {rows[name].value:.4f}: "
                     "one of them has changed; scripts/evaluate.py --run captions and scores anew"
                 )
+    order = _order(_predictions(run))
+    found = {key: values[order] for key, values in found.items()}
     return found or f"finished, but no config.yaml of these runs names a metric that is in its {FILE}"
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from rococap.metrics.measure import measure
 from rococap.metrics.signature import signature
 from rococap.runs.results import Row
 from rococap.types import Prediction, UserError
+
+log = logging.getLogger(__name__)
 
 _NOTHING = 1e-9
 _Estimate = tuple[str, float, float | None, float | None]  # name, value, ends of the interval
@@ -100,6 +103,7 @@ def score_predictions(
     Raises:
         UserError: ids that have no reference, or to which a metric gives no number; or none has a concept.
     """
+    predictions = [_worded(prediction) for prediction in predictions]
     _require_truth(metrics, predictions, split)
     orders = blind.orders(len(predictions)) if with_blind else np.arange(len(predictions))[None]
     texts, references, concepts = zip(*((p.prediction, p.references, p.concepts) for p in predictions), strict=True)
@@ -157,6 +161,14 @@ def scorable(metrics: Mapping[str, Metric], predictions: Sequence[Prediction]) -
     """Whether any of the images has what these metrics compare texts with."""
     of_concepts = all(metric.truth == "concepts" for metric in metrics.values())
     return any(p.concepts if of_concepts else p.references for p in predictions)
+
+
+def _worded(prediction: Prediction) -> Prediction:
+    """Without references that are blank: they would match an empty caption."""
+    references = tuple(text for text in prediction.references if text.strip())
+    if len(references) < len(prediction.references) and references:
+        log.warning("%s: a blank reference is left out", prediction.id)
+    return replace(prediction, references=references)
 
 
 def _require_truth(metrics: Mapping[str, Metric], predictions: Sequence[Prediction], split: str) -> None:

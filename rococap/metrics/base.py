@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rococap.metrics.text import Texts, clean
+from rococap.metrics.text import Texts, clean, worded
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -82,6 +82,7 @@ class Metric(ABC):
     def __call__(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
         """Score predictions against one or more references each."""
         texts = self.tokenizer(clean(predictions, references))
+        texts = texts if self.truth == "concepts" else worded(texts, self.tokenizer.name)
         return self.scores(self.statistics(texts, np.arange(len(texts))[None])[0])
 
     def scores(self, statistics: FloatArray) -> Scores:

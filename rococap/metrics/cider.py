@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import chain
 
 import numpy as np
@@ -11,17 +12,24 @@ from rococap.metrics.base import FloatArray, IntArray, MeanMetric, with_counts
 from rococap.metrics.ptb import PACKAGES, PTB, SCORERS
 from rococap.metrics.text import Texts
 
+log = logging.getLogger(__name__)
+
 _SIGMA = 6.0
 
 
 class Cider(MeanMetric):
-    """Cosine of tf-idf vectors, clipped, with a penalty on length. A lone image scores 0: nothing is rare there."""
+    """Cosine of tf-idf vectors, clipped, with a penalty on length.
+
+    Where no n-gram is rarer than another, as with a single image or with one reference for all, there is no CIDEr: the
+    official code gives 0 for perfect captions then.
+    """
 
     names = ("cider",)
     tokenizer = PTB
     packages = PACKAGES
     scorers = SCORERS
     best = 10.0
+    partial = names
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 2]`; document frequencies are those of all the references in `texts`.
@@ -34,6 +42,9 @@ class Cider(MeanMetric):
         predictions, references = counted.part(0, images), counted.part(images, len(counted))
         weights = counted.counts * _idf(references.grouped(groups))[counted.grams]
         ours, theirs = np.split(weights, [predictions.starts[-1]])
+        if not theirs.any():
+            log.warning("cider is left out: no n-gram of the references is rarer than another (%d images)", images)
+            return with_counts(np.full(orders.shape, np.nan))
         norms = np.sqrt(counted.by_size(counted.rows, counted.grams, weights**2, len(counted)))
         bigrams = counted.by_size(counted.rows, counted.grams, counted.counts, len(counted))[:, 1]
         result = np.empty(orders.shape)

@@ -11,7 +11,7 @@ import numpy as np
 from rococap.metrics import java
 from rococap.metrics.background import background
 from rococap.metrics.base import FloatArray, IntArray, Metric, Scores
-from rococap.metrics.text import clean
+from rococap.metrics.text import clean, worded
 from rococap.types import Concept, UserError
 
 
@@ -52,6 +52,8 @@ def measure(
         metric.warm_up()
     tokenizers = {metric.tokenizer.name: metric.tokenizer for metric in metrics.values()}
     texts = {name: tokenize(lines) for name, tokenize in tokenizers.items()}
+    if any(metric.truth == "references" for metric in metrics.values()):
+        texts = {name: worded(each, name) for name, each in texts.items()}
     # METEOR only waits for its Java process: the others compute in that time.
     futures = {
         name: background(metric.statistics, texts[metric.tokenizer.name], orders) for name, metric in metrics.items()

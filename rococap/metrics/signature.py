@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 
+from rococap.data.ids import bare_id
 from rococap.metrics.base import Metric
 
 OF_SYSTEM = ("threshold", "vote", "prompt")  # fields that say how texts were made, not how they are scored
+_VERSION = re.compile(r"\d+(\.\d+){2,}(\.?(post|rc|a|b|dev)\d+)*(\+.*)?")
 REVISION = 1  # of rococap's own scoring; raised when a score changes
 
 
@@ -47,15 +50,27 @@ def signature(
 
 
 def fingerprint(ids: Sequence[str], references: Sequence[Sequence[str]]) -> str:
-    """8 hex digits of ids and references in their order."""
-    pairs = [[name, list(texts)] for name, texts in zip(ids, references, strict=True)]
+    """8 hex digits of ids and references, in whatever order, with or without extensions and outer blanks."""
+    pairs = sorted(
+        [known_id(name), sorted(text.strip() for text in texts)] for name, texts in zip(ids, references, strict=True)
+    )
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:8]
+
+
+def known_id(name: str) -> str:
+    """What two ids of one image have in common."""
+    return bare_id(name.strip())
+
+
+def _weighty(value: str) -> str:
+    """A version without its patch, which mends and changes no score; any other value as it is."""
+    return ".".join(value.split(".")[:2]) if _VERSION.fullmatch(value) else value
 
 
 def difference(signatures: Iterable[str]) -> str:
     """What keeps scores of these signatures out of one column, such as `n: 500, 9927`; empty where nothing does."""
     parsed = [dict(field.partition(":")[::2] for field in text.split("|")) for text in dict.fromkeys(signatures)]
-    parsed = [{name: value for name, value in fields.items() if name not in OF_SYSTEM} for fields in parsed]
+    parsed = [{name: _weighty(value) for name, value in fields.items() if name not in OF_SYSTEM} for fields in parsed]
     names = dict.fromkeys(name for fields in parsed for name in fields)
     values = {name: list(dict.fromkeys(fields.get(name, "none") for fields in parsed)) for name in names}
     return "; ".join(f"{name}: {', '.join(found)}" for name, found in values.items() if len(found) > 1)

@@ -55,9 +55,17 @@ class RunFolder:
     @property
     def recipe(self) -> DictConfig:
         """`config`, to be built from. Raises UserError where it names what only a trusted folder may."""
+        return self._to_build(None)
+
+    @property
+    def metrics_recipe(self) -> DictConfig:
+        """As `recipe`, to build its metrics from and nothing else: what the rest names may be unknown here."""
+        return self._to_build("metrics")
+
+    def _to_build(self, only: str | None) -> DictConfig:
         config = self.config
         if not self.trusted:
-            require_trusted(config, self.path)
+            require_trusted(config, self.path, only)
             require_inside(self.path)
             self.verify("config.yaml")
         return config

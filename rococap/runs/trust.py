@@ -42,11 +42,17 @@ _STARTS = {
 }
 
 
-def require_trusted(recipe: DictConfig, folder: Path) -> None:
-    """Refuse a recipe that names what conf/ of this checkout does not, or a program; raises UserError by name."""
+def require_trusted(recipe: DictConfig, folder: Path, only: str | None = None) -> None:
+    """Refuse a recipe that names what conf/ of this checkout does not, or a program; raises UserError by name.
+
+    Args:
+        only: the config group that is built from it; None: all.
+    """
     for where, node in _nodes(OmegaConf.to_container(recipe, resolve=True), ""):
         target = node["_target_"]
         group = where.partition(".")[0]
+        if only not in (None, group):
+            continue
         if not isinstance(target, str) or not (target in shipped().get(group, ()) or _of_library(target, group)):
             fault = f"{where}._target_={target}, which conf/{group} of this checkout does not name"
         elif "_args_" in node:

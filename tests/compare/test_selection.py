@@ -7,6 +7,7 @@ from made_runs import make_run
 from rococap.compare.comparison import _corrected, compare
 from rococap.compare.tables import legend
 from rococap.metrics.bootstrap import interval
+from rococap.report.compare import compare_page
 from rococap.runs.folder import RunFolder
 
 
@@ -57,3 +58,24 @@ def test_what_is_left_of_the_highest_of_equals_is_nearly_what_they_are_worth(cou
         above.append(highest - truth)
         left.append(_corrected(values, draws, range(count)) - truth)
     assert abs(np.mean(left)) < 0.4 * np.mean(above)
+
+
+def test_runs_that_have_their_images_in_another_order_are_paired(finished, tmp_path):
+    for rank in (4, 8):
+        make_run(finished, tmp_path / str(rank), 0.5, lora__rank=rank).note(digests={})
+    file = tmp_path / "8" / "predictions" / "test.jsonl"
+    before = compare([tmp_path])
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(lines[::-1]))
+    after = compare([tmp_path])
+    assert [s["facts"].value for s in after.scores] == [s["facts"].value for s in before.scores]
+    assert after.scores[1]["facts"].p == pytest.approx(before.scores[1]["facts"].p)
+
+
+def test_a_dataset_that_is_not_known_here_is_no_hindrance(finished, tmp_path):
+    for rank in (4, 8):
+        source = {"_target_": "someones.own.Dataset", "root": "x"}
+        make_run(finished, tmp_path / str(rank), 0.5, lora__rank=rank, data__source=source)
+    seen = compare([tmp_path])
+    assert len(seen.settings) == 2
+    assert "Without pictures" in compare_page(seen, "x")

@@ -33,8 +33,24 @@ def test_one_metric_alone_gives_what_it_gives_among_others():
     assert Bleu()(PREDICTIONS, REFERENCES).corpus.items() <= together.corpus.items()
 
 
-def test_a_lone_image_has_no_rare_words():
-    assert Cider()(PREDICTIONS[1:], REFERENCES[1:]).corpus == {"cider": 0.0}
+def test_a_lone_image_has_no_rare_words(caplog):
+    """Nor have perfect captions where all references are the same: there is no score, and no 0 in its place."""
+    for predictions, references in ((PREDICTIONS[1:], REFERENCES[1:]), (["a b c d e"] * 3, [["a b c d e"]] * 3)):
+        scores = score({"cider": Cider(), "bleu": Bleu()}, predictions, references)
+        assert "cider" not in scores.corpus and "cider" not in scores.per_sample and "bleu_4" in scores.corpus
+    assert "cider is left out: no n-gram of the references is rarer than another (3 images)" in caplog.messages
+
+
+@pytest.mark.parametrize("blank", ["", " \n ", "...", '"-"'])
+def test_a_reference_without_a_word_is_left_out_where_there_are_others(blank, caplog):
+    said = ["ct of the head", "an mri of the left knee joint"]
+    truths = [["an axial ct of the head without contrast"], ["mri of a knee with an effusion"]]
+    plain = score({"bleu": Bleu(), "rouge_l": RougeL()}, said, truths).corpus
+    more = score({"bleu": Bleu(), "rouge_l": RougeL()}, said, [[*truth, blank] for truth in truths]).corpus
+    assert more == plain and any("2 references without a word" in message for message in caplog.messages)
+    caplog.clear()
+    score({"bleu": Bleu()}, said, [truths[0], [blank]])
+    assert any("1 images have no reference with a word in it" in message for message in caplog.messages)
 
 
 def test_nothing_is_written_beside_pycocoevalcap():

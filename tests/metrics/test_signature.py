@@ -23,14 +23,25 @@ def test_a_signature_says_how_many_patients_or_articles_were_resampled():
     assert rows["bleu_1"].ci_low is None  # of a single patient
 
 
-def test_data_changes_with_ids_references_and_their_order():
+def test_data_changes_with_ids_and_references():
     others = [
         (["a", "c"], REFERENCES),
         (IDS, [["one"], ["two"]]),
         (IDS, [["one", "two"], ["zwei"]]),
-        (IDS[::-1], REFERENCES[::-1]),
+        (IDS, REFERENCES[::-1]),
     ]
     assert len({fingerprint(IDS, REFERENCES), *(fingerprint(*other) for other in others)}) == 5
+
+
+def test_and_with_nothing_that_changes_no_score():
+    same = [
+        (IDS[::-1], REFERENCES[::-1]),
+        ([f"{name}.jpg" for name in IDS], REFERENCES),
+        (IDS, [[f"{text} \n" for text in texts[::-1]] for texts in REFERENCES]),
+    ]
+    assert {fingerprint(*each) for each in same} == {fingerprint(IDS, REFERENCES)}
+    assert difference(["transformers:5.23.1", "transformers:5.23.4.dev0"]) == ""
+    assert difference(["transformers:5.23.1", "transformers:5.24.1"]) == "transformers: 5.23, 5.24"
 
 
 def test_differences_are_named():
