@@ -113,6 +113,7 @@ def compare(
         [
             *([unchosen] if unchosen else []),
             *_stopped(fit),
+            *_leaks(fit),
             *_out_of_bounds(fit),
             *_differing_surroundings(fit),
             *_repeated(groups),
@@ -236,6 +237,15 @@ def _corrected(values: Sequence[FloatArray], draws: Sequence[FloatArray], conten
 def _stopped(runs: Sequence[Run]) -> Iterator[str]:
     """A line for each run that has not trained all the epochs of its recipe."""
     yield from (f"{run.label}: {stopped_text(run.facts)}" for run in runs if run.facts.get("stopped_by"))
+
+
+def _leaks(runs: Sequence[Run]) -> Iterator[str]:
+    """A line for each thing that tells of test images in training, with the runs that it was said of."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        for text in [*run.facts.get("leaks", {}).get(SPLIT, []), *run.facts.get("missing_images", {}).get(SPLIT, [])]:
+            found.setdefault(text, []).append(run.label)
+    yield from (f"{text} ({listed(labels)})" for text, labels in found.items())
 
 
 def _out_of_bounds(runs: Sequence[Run]) -> Iterator[str]:

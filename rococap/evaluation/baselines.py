@@ -15,6 +15,7 @@ All but the last are the same for every run of a sweep with the same data and ba
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -34,6 +35,7 @@ from rococap.data.kept import keys
 from rococap.data.kept.files import write_whole
 from rococap.data.kept.folders import REMEDY, cache_folder, writing
 from rococap.evaluation.concept_systems import above_best, best_constant, neighbour_votes
+from rococap.evaluation.leaks import copied_images
 from rococap.evaluation.shared_captions import Parts, shared_captions
 from rococap.evaluation.split_scores import score_predictions, signatures
 from rococap.metrics.base import Metric
@@ -49,6 +51,7 @@ from rococap.types import Example, Prediction, Split
 log = logging.getLogger(__name__)
 
 MEAN = "mean_feature.npy"
+COPIES = "copies.json"
 _BATCH = 64
 
 
@@ -64,12 +67,20 @@ def baseline_rows(captioner: Model, data: CaptionData, split: Split, recipe: Rec
     known = _Known(captioner, data, split, recipe)
     with writing(known.folder):  # a second run that needs the same waits for it here
         rows = known.rows()
+        known.copies()  # by the features that were read for them
     if captioner.tower_trains:
         log.info("no prior: the vision tower trains, and each run would have to encode all images again")
         return rows
     mean = torch.from_numpy(np.load(known.folder / MEAN))
     said = asking(captioner, recipe)(mean[None])[0].text
     return rows + _score(recipe.metrics, _constant(examples, said), split, "prior")
+
+
+def copies(captioner: Model, data: CaptionData, split: Split, recipe: Recipe) -> list[tuple[str, str]]:
+    """Ids of training images, and of a split's that are the same; kept by `baseline_rows`."""
+    known = _Known(captioner, data, split, recipe)
+    with writing(known.folder):
+        return known.copies()
 
 
 def share_base(captioner: Model, data: CaptionData, split: Split, recipe: Recipe) -> None:
@@ -198,11 +209,30 @@ class _Known:
         write_whole(self.folder / MEAN, lambda file: np.save(file, mean.numpy()), REMEDY)
         return train
 
+    def copies(self) -> list[tuple[str, str]]:
+        """Ids of training images, and of the split's that are the same; for the holder of the folder's lock."""
+        file = self.folder / COPIES
+        if not file.is_file():
+            train, asked = self.data.examples("train"), self.data.examples(self.split)
+            directions = self._features("train")[0], self._features(self.split)[0]
+            found = copied_images((asked, self.split, directions[1]), (train, directions[0]), self.data.fingerprint)
+            write_whole(file, json.dumps(found), REMEDY)
+        return [(seen, here) for seen, here in json.loads(file.read_bytes())]
+
+    @cached_property
+    def _read(self) -> dict[Split, tuple[Tensor, Tensor]]:
+        return {}
+
     def _features(self, split: Split) -> tuple[Tensor, Tensor]:
         """Directions of a split's features, each averaged over positions, [images, width]; and their mean.
 
-        On the CPU, in the order of the examples; the mean is [positions, width].
+        On the CPU, in the order of the examples; the mean is [positions, width]. Read once.
         """
+        if split not in self._read:
+            self._read[split] = self._features_read(split)
+        return self._read[split]
+
+    def _features_read(self, split: Split) -> tuple[Tensor, Tensor]:
         encode, loader = encoding(self.base, self.recipe), self.data.loader(split, _BATCH)
         directions, total = [], torch.zeros((), dtype=torch.float64)
         for batch in track(loader, description=f"Reading the features of {split}", total=len(loader)):

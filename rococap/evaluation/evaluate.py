@@ -15,8 +15,10 @@ from rococap.data.complete import noteworthy
 from rococap.data.image import FileImage, UnreadableImage, read
 from rococap.data.kept import keys
 from rococap.data.pictures.dicom import USUAL, View
-from rococap.evaluation.baselines import baseline_rows
+from rococap.evaluation.baselines import baseline_rows, copies
 from rococap.evaluation.detected import concept_scores, keep_probabilities
+from rococap.evaluation.leaks import copied_captions
+from rococap.evaluation.leaks import warnings as leak_warnings
 from rococap.evaluation.shared_captions import Parts, shared_captions
 from rococap.evaluation.split_scores import scorable, score_predictions
 from rococap.evaluation.sufficient_statistics import keep
@@ -171,6 +173,7 @@ def score_split(captioner: Model, data: CaptionData, split: Split, folder: RunFo
     scored = score_predictions(metrics, predictions, split, made=captioner.made)
     rows = scored.rows() + scored.slice_rows()
     rows += baseline_rows(captioner, data, split, recipe) if recipe.baselines else []
+    folder.note(leaks={**folder.state.get("leaks", {}), split: _leaks(captioner, data, split, recipe, rows)})
     if isinstance(captioner, Detector):
         rows, compared = concept_scores(folder, split, predictions, captioner.labels, rows)
         folder.note(guards={**folder.state["guards"], split: [asdict(guard) for guard in [*guards, *compared]]})
@@ -181,6 +184,19 @@ def score_split(captioner: Model, data: CaptionData, split: Split, folder: RunFo
     write_results(file, others + rows)
     folder.seal(*_sealed(split))
     return rows
+
+
+def _leaks(captioner: Model, data: CaptionData, split: Split, recipe: Recipe, rows: Sequence[Row]) -> list[str]:
+    """What is to be said of a split of which training saw a part."""
+    if split in ("train", data.validates_on if data.overfit else ""):
+        return []
+    images = copies(captioner, data, split, recipe) if recipe.baselines else []
+    said, train = data.examples(split), data.examples("train")
+    captions = copied_captions(
+        (example.captions[0] for example in said if example.captions),
+        (example.captions[0] for example in train if example.captions),
+    )
+    return leak_warnings(split, images, captions, len(said), rows)
 
 
 def scorer(metrics: Mapping[str, Metric]) -> Scorer | None:

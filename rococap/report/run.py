@@ -32,7 +32,7 @@ _LEAD = Markup(
     "<strong class='warning'>Not for clinical use.</strong> What a model says may be wrong in any detail. "
     "Split {}, {} images; the best checkpoint is {}, of {} {:.4f}. {}"
 )
-_MISSING = Markup(" <strong class='warning'>{}.</strong>")
+_WARNED = Markup(" <strong class='warning'>{}.</strong>")
 _NO_MAPS = Markup("<p class='quiet'>There are no heat maps: {}.</p>")
 _GUARDS = {
     "unique_ratio": "different captions per caption",
@@ -62,10 +62,11 @@ def report(folder: RunFolder, split: Split, examples: Sequence[Example], caption
     path = folder.path / ("report.html" if split == "test" else f"report_{split}.html")
     state = folder.state
     checkpoint, monitor, best = state["best_checkpoint"], state["monitor"], state["best_score"]
-    missing = [text for texts in state.get("missing_images", {}).values() for text in texts]
+    warned = [text for texts in state.get("missing_images", {}).values() for text in texts]
+    warned += state.get("leaks", {}).get(split, [])
     stopped = f"The run was {stopped_text(state)}." if folder.stopped else ""
     lead = _LEAD.format(split, f"{len(predictions):,}", checkpoint, monitor, best, stopped)
-    lead += Markup("").join(map(_MISSING.format, missing))
+    lead += Markup("").join(map(_WARNED.format, warned))
     images = {example.id: example for example in examples}
     file = folder.path / FILE
     rows = [row for row in (read_results(file) if file.is_file() else []) if row.split == split]

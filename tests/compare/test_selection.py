@@ -9,6 +9,7 @@ from rococap.compare.tables import legend
 from rococap.metrics.bootstrap import interval
 from rococap.report.compare import compare_page
 from rococap.runs.folder import RunFolder
+from rococap.runs.terminal import show_warnings
 
 
 def test_valid_chooses_and_test_may_find_another_better(finished, tmp_path):
@@ -79,3 +80,12 @@ def test_a_dataset_that_is_not_known_here_is_no_hindrance(finished, tmp_path):
     seen = compare([tmp_path])
     assert len(seen.settings) == 2
     assert "Without pictures" in compare_page(seen, "x")
+
+
+def test_leaks_are_said_in_table_and_comparison(finished, tmp_path, capsys):
+    for rank in (4, 8):
+        folder = make_run(finished, tmp_path / str(rank), 0.5, lora__rank=rank)
+    folder.note(leaks={"test": ["test: 3 of 60 images also stand in train"]})
+    assert "test: 3 of 60 images also stand in train (8)" in compare([tmp_path]).notes
+    show_warnings(folder)
+    assert "test: 3 of 60 images also stand in train" in capsys.readouterr().out

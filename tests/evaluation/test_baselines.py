@@ -91,7 +91,7 @@ def test_runs_whose_towers_train_share_what_is_of_their_base_and_it_can_be_clear
     assert baselines.baseline_rows(captioner, data, "test", recipe) == first
     [kept] = [cache for cache in caches() if cache.kind == "baselines"]
     assert kept.size > 0 and clear(kept)
-    assert [cache.kind for cache in caches()] == ["images"]
+    assert [cache.kind for cache in caches()] == ["images", "doctor"]
 
 
 def test_a_newer_scorer_scores_the_kept_captions_anew(cfg, tmp_path, monkeypatch):

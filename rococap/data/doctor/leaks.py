@@ -39,6 +39,17 @@ def leaked(copies: Sequence[Copies], seen: Split, held: Split) -> tuple[list[str
     return [name for group in both for name in group.of(seen)], [name for group in both for name in group.of(held)]
 
 
+def crossing(seen: Looks, held: Looks) -> list[tuple[str, str]]:
+    """Ids of images of one split, and of those of another that are copies of them."""
+    names = [*((0, name) for name in seen.ids), *((1, name) for name in held.ids)]
+    rows = np.concatenate([seen.rows, held.rows])
+    found = []
+    for images, _ in groups(find_pairs(rows["digest"], rows["thumbnail"])):
+        ours = [names[image][1] for image in images if not names[image][0]]
+        found += [(ours[0], names[image][1]) for image in images if names[image][0] and ours]
+    return found
+
+
 def without_leaks(examples: list[Example], source: Source, dataset: str) -> list[Example]:
     """Training examples without those whose image also stands in valid or test.
 
