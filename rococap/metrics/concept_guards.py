@@ -74,4 +74,4 @@ def below_others(score: float, others: dict[str, float]) -> Guard:
     """
     name, best = max(others.items(), key=lambda other: other[1])
     meaning = f"concept_f1 is {score:.3f}, and {name} have {best:.3f}: the head reads less than the tower sees"
-    return Guard("over_untrained", score - best, meaning if score <= best else "")
+    return Guard("over_untrained", score - best, meaning if score <= best and score < 1 else "")

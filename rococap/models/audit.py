@@ -113,12 +113,13 @@ def _refuse_frozen_random(captioner: Model) -> None:
 
 def _place(captioner: Model, name: str) -> str:
     """encoder.layers.3.attention.q_proj.weight -> tower attention: the part, and the place within a block."""
-    part, steps = captioner.part(name), name.split(".")[:-1]
+    steps = name.split(".")[:-1]
+    part = captioner.rest if (found := captioner.part(name)) == "decoder" else found
     blocks = [i for i, step in enumerate(steps) if step.isdigit() and i + 1 < len(steps)]
     if blocks:
         return f"{part} {steps[blocks[0] + 1]}"
     inner = [step for step in steps if not step.isdigit()]
-    return " ".join([part, *inner[-1:]])
+    return " ".join(dict.fromkeys([part, *inner[-1:]]))
 
 
 def _state(name: str, parameter: nn.Parameter, new: frozenset[str]) -> str:

@@ -112,7 +112,7 @@ class Detector(Model):
     """A `Classifier` behind the verbs of a model. Its text of an image is a list of concepts, in the labels' order."""
 
     encoder = ("encoder",)
-    head = "head"
+    head = rest = "head"
     targets = {"tower": TARGETS}  # noqa: RUF012  # as of every architecture
     model_class = "Classifier"
     use = "To detect the concepts of an image"

@@ -26,6 +26,7 @@ class Network(nn.Module):
         targets: what `lora.target_modules=null` means, by part: names of linear layers, matched at their end.
         model_class: name of transformers' class of `model`.
         unused: names of what takes no part in anything, such as a tower's layers beyond the one whose output is taken.
+        rest: what people call what is neither tower nor projector.
         network: the Hugging Face model, with PEFT around it where it is adapted.
         new: names of the parameters of `model` that had random values when it was built. Frozen, they would make the
             model blind in silence; `rococap.models.audit` refuses that.
@@ -37,6 +38,7 @@ class Network(nn.Module):
     targets: Mapping[Part, tuple[str, ...]]
     model_class: str
     unused: tuple[str, ...] = ()
+    rest: str = "decoder"
     network: Any
     new: frozenset[str]
 

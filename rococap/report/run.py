@@ -191,7 +191,8 @@ def _samples(folder: RunFolder, shown: Sequence[Shown]) -> Path:
     path = folder.path / "samples.png"
     captions, images = [one.prediction for one in shown], [one.image for one in shown]
     if (detected := Detected.of(folder, "test")) is not None:
-        sheet_of(images, [[concept_words(each, detected.names)] for each in captions], SHEET, path)
+        words = [[(f"{name};", colour) for name, colour in concept_words(each, detected.names)] for each in captions]
+        sheet_of(images, [[each] for each in words], SHEET, path)
         return path
     references = [next(iter(caption.references), "") for caption in captions]
     contact_sheet(images, [caption.prediction for caption in captions], references, path)
