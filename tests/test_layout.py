@@ -23,6 +23,7 @@ LEVELS = (
     {"recipe", "loggers", "sweeps"},
     {"evaluation"},
     {"training", "compare"},  # training is handed its report from above, and knows no page
+    {"study"},
     {"report"},
     {"benchmark"},
     {"train.py", "scripts"},

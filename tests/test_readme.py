@@ -108,6 +108,8 @@ OTHER += ["python scripts/vote.py multirun/one multirun/two multirun/three --out
 # See tests/scripts/test_score.py and test_submit.py.
 OTHER += ["python scripts/score.py FILE --metrics concepts --references DIR/test_concepts.csv --out scores"]
 OTHER += ["python scripts/submit.py --run multirun/detector --split test --out submission.zip"]
+OTHER += ["python scripts/reader_study.py multirun/one multirun/two --out reading"]  # see tests/study
+OTHER += ["python scripts/reader_study.py --score SHEET.csv... --out reading"]
 OTHER += ["pytest", "wandb login", "wandb sync multirun/NAME/wandb/offline-run-*"]
 
 

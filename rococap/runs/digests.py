@@ -48,6 +48,7 @@ def damaged(file: Path, why: str) -> str:
         "environment.json": "Delete it: the run then writes it anew.",
         "config.yaml": "Put it back as it was, or train again under another name.",
         "metrics.csv": "Put it back as it was, or train again under another name.",
+        "key.json": "Put it back as it was: without it no sheet of this study can be scored.",
     }
     remedy = remedies.get(file.name, "Make it anew: python scripts/evaluate.py --run FOLDER captions and scores again.")
     return f"{file} is damaged: {why}.\n{remedy}"
