@@ -73,7 +73,10 @@ def forecast(points: Points) -> Forecast:
 
     The band is from curves fitted anew to scores that chance has moved in three ways: by drawing other test images (the
     bootstrap), other seeds, and other subsets. The last two are normal, with variances measured between runs of one
-    fraction; drawing anew from two or three seeds, as a plain bootstrap would, knows half or two thirds of them.
+    fraction; drawing anew from two or three seeds, as a plain bootstrap would, knows half or two thirds of them. A
+    subset's chance is shared by the fractions that hold it, for they are nested. Where each fraction was run once,
+    what runs miss the curve by tells how much chance there is, as far as so few can: simulated with 4, 5, 6 and 8
+    fractions the band then holds the truth at 100 % in 97 to 99, 95 to 96, 96 to 98 and 94 to 96 % of draws.
 
     Raises:
         UserError: there are fewer than four fractions.
@@ -81,7 +84,7 @@ def forecast(points: Points) -> Forecast:
     if (count := len(set(points.fractions.tolist()))) < LEAST:
         raise UserError(f"A scaling curve needs {LEAST} values of data.fraction, and there are {count}: not fitted.")
     curve = fit(points.fractions, points.scores)
-    moved, sources = _moved(points)
+    moved, sources = _moved(points, points.scores - curve(points.fractions))
     grid = np.geomspace(points.fractions.min(), 1, 60)
     curves = fit(points.fractions, moved)(grid)
     low, high = np.quantile(curves, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
@@ -119,22 +122,40 @@ def _lack_of_fit(residuals: FloatArray, fractions: FloatArray) -> float | None:
     return float(stats.f.sf(missed / (len(groups) - 3) / (within / freedom), len(groups) - 3, freedom))
 
 
-def _moved(points: Points) -> tuple[FloatArray, tuple[str, ...]]:
+def _moved(points: Points, residuals: FloatArray) -> tuple[FloatArray, tuple[str, ...]]:
     """Scores `[resamples, runs]` as they might have been, and the sources of chance in them."""
     draw = np.random.default_rng(SEED)
     resamples = len(points.draws)
     of_seed, of_subset, rest, freedom = _variances(points)
     scores = points.scores + _common_to_fractions(points.draws - points.scores, points.fractions)
     if not freedom:
-        return scores, ("test images",)
+        left = len(residuals) - 3  # of the parameters
+        missed = np.sqrt(float((residuals**2).sum()) / draw.chisquare(left, size=(resamples, 1)))
+        return scores + missed * draw.standard_normal(scores.shape), ("test images", "what the runs miss the curve by")
     noise = np.sqrt(rest) * draw.standard_normal(scores.shape)
-    for variance, labels in ((of_seed, points.seeds), (of_subset, points.subset_seeds)):
-        groups = np.unique(np.column_stack([points.fractions, labels]), axis=0, return_inverse=True)[1].ravel()
-        noise += np.sqrt(variance) * draw.standard_normal((resamples, groups.max() + 1))[:, groups]
+    groups = np.unique(np.column_stack([points.fractions, points.seeds]), axis=0, return_inverse=True)[1].ravel()
+    noise += np.sqrt(of_seed) * draw.standard_normal((resamples, groups.max() + 1))[:, groups]
+    noise += np.sqrt(of_subset) * _nested(points, draw)
     # The variances are themselves estimates: as in Student's t, their error widens the band.
     noise *= np.sqrt(freedom / draw.chisquare(freedom, size=(resamples, 1)))
     varied = {"seeds": points.seeds, "subsets": points.subset_seeds}
     return scores + noise, ("test images", *(name for name, labels in varied.items() if len(set(labels)) > 1))
+
+
+def _nested(points: Points, draw: np.random.Generator) -> FloatArray:
+    """What subsets make of scores, `[resamples, runs]` with variance 1: those of a seed hold one another.
+
+    Means over nested draws without replacement go together as a Brownian bridge does; all of the data is no draw.
+    """
+    moves = np.zeros_like(points.draws)
+    parts = np.unique(points.fractions[points.fractions < 1])
+    for seed in sorted(set(points.subset_seeds)):
+        steps = np.sqrt(np.diff(parts / (1 - parts), prepend=0.0))  # a bridge is a motion in this time
+        walks = np.cumsum(steps * draw.standard_normal((len(moves), len(parts))), axis=1)
+        for place, part in enumerate(parts):
+            alike = (points.fractions == part) & (np.asarray(points.subset_seeds) == seed)
+            moves[:, alike] = (walks[:, place] / np.sqrt(part / (1 - part)))[:, None]
+    return moves
 
 
 def _common_to_fractions(moves: FloatArray, fractions: FloatArray) -> FloatArray:
