@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import platform
-import resource
 import subprocess
 import sys
-from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-_LINUX_STATUS = Path("/proc/self/status")
 _PACKAGES = (
     "rococap",
     "torch",
@@ -65,31 +62,6 @@ def digests(conf: Path) -> dict[str, str]:
 def code_digest() -> str:
     """Of this package."""
     return _digest(Path(__file__).parents[1], "*.py")
-
-
-def reset_peak_memory(device: str) -> None:
-    """Measure peak memory from here on: jobs of a sweep may share a process. Where it can't be, the process's stays."""
-    with suppress(OSError):  # no such file but on Linux, and some containers forbid to write it; see man 5 proc
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    if device == "cuda":
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak_memory(device: str) -> dict[str, float]:
-    """The most memory that this process held, in MiB: on the machine, and on the GPU if there is one."""
-    if _LINUX_STATUS.is_file():
-        lines = _LINUX_STATUS.read_text(encoding="ascii", errors="replace").splitlines()
-        size = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    else:
-        size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = {"rss_mib": round(size / 2**20, 1)}
-    if device == "cuda":
-        import torch
-
-        peak["gpu_mib"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    return peak
 
 
 def _version(name: str) -> str | None:

@@ -14,8 +14,8 @@ from rococap.models.base import Model
 from rococap.processes.group import group
 from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.recipe import Recipe
-from rococap.runs.environment import peak_memory
 from rococap.runs.folder import RunFolder
+from rococap.runs.memory import own_peak
 from rococap.types import UserError
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def _on_gpu(step: Callable[[int], None]) -> Callable[[int], bool]:
 
 def _on_cpu(step: Callable[[int], None]) -> Callable[[int], bool]:
     """A machine that runs out of memory ends processes: whether twice as many fit is reckoned from what these took."""
-    before, room = _peak(), _SHARE * free_memory()
+    before, room = own_peak(), _SHARE * free_memory()
     grown = 0.0
 
     def fits(size: int) -> bool:
@@ -116,12 +116,7 @@ def _on_cpu(step: Callable[[int], None]) -> Callable[[int], bool]:
         if 2 * grown > room:
             return False
         step(size)
-        grown = _peak() - before
+        grown = own_peak() - before
         return grown <= room
 
     return fits
-
-
-def _peak() -> float:
-    """Bytes of memory that this process had at most."""
-    return peak_memory("cpu")["rss_mib"] * 2**20

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
-from rococap.runs.environment import peak_memory
 from rococap.runs.folder import RunFolder
+from rococap.runs.memory import peak_memory
 from rococap.runs.monitor import monitored, sign
 from rococap.runs.session import Clock
 

@@ -33,9 +33,10 @@ from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.parts import build_captioner, build_data, load_best
 from rococap.recipe.recipe import Recipe
 from rococap.runs.changes import conf_folder, write_environment
-from rococap.runs.environment import environment, peak_memory, reset_peak_memory
+from rococap.runs.environment import environment
 from rococap.runs.folder import ADAPTER, RunFolder
 from rococap.runs.locks import is_helper
+from rococap.runs.memory import peak_memory, reset_peak_memory
 from rococap.runs.session import Clock
 from rococap.training.augment import sheet
 from rococap.training.batch_size import with_batch
@@ -133,8 +134,9 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
     _go_on_alone()  # scores are the first process's
     with clock.part("scoring"):
         rows = evaluate.score_split(captioner, data, "test", folder, recipe)
+    pages = report(folder, "test", examples, captioner)
     folder.note_peak(peak_memory(recipe.device))
-    finish(trainer.loggers, rows, report(folder, "test", examples, captioner), examples, trainer.global_step)
+    finish(trainer.loggers, rows, pages, examples, trainer.global_step)
 
 
 def _go_on_alone() -> None:

@@ -23,7 +23,7 @@ def test_where_nothing_fits_it_says_so():
 
 def test_on_a_cpu_it_stops_before_memory_is_gone(monkeypatch):
     peaks = iter([100.0, 110.0, 120.0, 140.0])  # of a process, before and after steps of 1, 2 and 4 images
-    monkeypatch.setattr(batch_size, "_peak", lambda: next(peaks))
+    monkeypatch.setattr(batch_size, "own_peak", lambda: next(peaks))
     monkeypatch.setattr(batch_size, "free_memory", lambda: 150)
     steps = []
     assert largest(batch_size._on_cpu(steps.append), 64) == 4 and steps == [1, 2, 4]
