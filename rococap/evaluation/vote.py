@@ -36,7 +36,7 @@ def vote(runs: Sequence[Path], split: Split, how: How | None) -> tuple[list[Pred
     kinds = {run: "concepts" if (run / file_of(split)).is_file() else "captions" for run in runs}
     said = [_predictions(folder, split) for folder in folders]
     if len(set(kinds.values())) > 1:
-        raise UserError(f"Some of these runs give concepts, others captions: {_listed(kinds)}.\\nVote with one kind.")
+        raise UserError(f"Some of these runs give concepts, others captions: {_listed(kinds)}.\nVote with one kind.")
     kind = next(iter(kinds.values()))
     if how is not None and how not in WAYS[kind]:
         raise UserError(f"--how {how}: these runs give {kind}, which are joined by {' or '.join(WAYS[kind])}.")
