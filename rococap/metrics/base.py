@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rococap.metrics.text import Texts, clean, worded
+from rococap.metrics.text import Texts, as_written, worded
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -25,7 +25,7 @@ class Scores:
 
 
 class Tokenizer(Protocol):
-    """Prepares clean lines for a metric. Metrics that name the same tokenizer share one pass of it."""
+    """Prepares texts for a metric. Metrics that name the same tokenizer share one pass of it."""
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ class Metric(ABC):
 
     def __call__(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
         """Score predictions against one or more references each."""
-        texts = self.tokenizer(clean(predictions, references))
+        texts = self.tokenizer(as_written(predictions, references))
         texts = texts if self.truth == "concepts" else worded(texts, self.tokenizer.name)
         return self.scores(self.statistics(texts, np.arange(len(texts))[None])[0])
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rococap.metrics.base import FloatArray, IntArray, MeanMetric, with_counts
-from rococap.metrics.imageclef import IMAGECLEF
+from rococap.metrics.imageclef import EMPTIED, IMAGECLEF, without_text
 from rococap.metrics.text import Texts
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class BertScore(MeanMetric):
     Args:
         model: a directory, or a name on the Hugging Face hub that is in its cache.
         layer: the one whose output is compared: 40 for deberta-xlarge-mnli (bert_score's `model2layers`).
+        edition: the year of ImageCLEF whose code tells what is empty, see `without_text`.
         idf: weighs tokens by how few of the references have them.
         download: gets the model from the hub where it is not there.
         batch_size: texts, or pairs of texts, at once.
@@ -42,8 +43,11 @@ class BertScore(MeanMetric):
     tokenizer = IMAGECLEF
     scorers = ("transformers",)
 
-    def __init__(self, model: str, layer: int, idf: bool, download: bool = False, batch_size: int = 64) -> None:
+    def __init__(
+        self, model: str, layer: int, idf: bool, download: bool = False, batch_size: int = 64, edition: int = 2026
+    ) -> None:
         self.model, self.layer, self.idf, self.download, self.batch_size = model, layer, idf, download, batch_size
+        self.edition = edition
 
     def check(self) -> None:
         """Raise UserError where the encoder is not here; download it where that was asked for."""
@@ -54,18 +58,19 @@ class BertScore(MeanMetric):
     def settings(self, samples: int) -> tuple[str, ...]:
         """The encoder, by name and by weights, its layer, and the images whose references gave the weights."""
         encoder = f"model:{Path(self.model).name}|weights:{self._encoder.checksum}|layer:{self.layer}"
-        return (encoder, f"idf:{samples if self.idf else 'none'}")
+        return (f"edition:{self.edition}", encoder, f"idf:{samples if self.idf else 'none'}")
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 3]`: recall, F1, 1. Each different text is encoded once, for all orders."""
         references = list(chain.from_iterable(texts.references))
         rows = {text: row for row, text in enumerate(dict.fromkeys([*texts.predictions, *references]))}
-        tokens = [self._encoder.tokens(text) for text in rows]
+        tokens = [self._encoder.tokens("" if text == EMPTIED else text) for text in rows]
         vectors = self._encoder.embed(tokens, self.batch_size)
         weights = self._weights(tokens, [tokens[rows[text]] for text in references])
         ours = np.array([rows[text] for text in texts.predictions])
         theirs = np.array([rows[text] for text in references])
-        empty = np.array([not text.strip() for text in rows])
+        empty = np.array([not text.strip() or text == EMPTIED for text in rows])
+        agreeing = np.array([without_text(text, self.edition) for text in rows])
         groups = texts.groups
         starts = np.searchsorted(groups, np.arange(len(texts)))
         result = np.empty((*orders.shape, 2))
@@ -73,7 +78,7 @@ class BertScore(MeanMetric):
             captions = ours[order][groups]  # of the pairs (caption, reference)
             scores = self._pairs(captions, theirs, vectors, weights)
             scores[empty[captions] | empty[theirs]] = 0
-            scores[empty[captions] & empty[theirs]] = 1
+            scores[agreeing[captions] & agreeing[theirs]] = 1
             row[:] = np.maximum.reduceat(scores, starts)
         return with_counts(result[..., 0], result[..., 1])
 

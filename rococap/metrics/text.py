@@ -1,4 +1,4 @@
-"""What a metric reads: each text as one clean line."""
+"""What a metric reads: texts as they were written, or each as one clean line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def clean_line(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Predictions and the references of each, in one order; the images' concepts too, where they were given."""
+    """Predictions and the references of each, in one order; the images' concepts too, where they were given.
+
+    As they were written: how a text is prepared is its metric's tokenizer's affair.
+    """
 
     predictions: tuple[str, ...]
     references: tuple[tuple[str, ...], ...]
@@ -65,6 +68,22 @@ def clean(
     predictions: Sequence[str], references: Sequence[Sequence[str]], concepts: Sequence[Sequence[Concept]] = ()
 ) -> Texts:
     """Clean lines of both. Raises ValueError unless every prediction has at least one reference."""
+    return lines_of(as_written(predictions, references, concepts))
+
+
+def lines_of(texts: Texts) -> Texts:
+    """The same texts as clean lines, see `clean_line`; concepts stay."""
+    return replace(
+        texts,
+        predictions=tuple(map(clean_line, texts.predictions)),
+        references=tuple(tuple(map(clean_line, group)) for group in texts.references),
+    )
+
+
+def as_written(
+    predictions: Sequence[str], references: Sequence[Sequence[str]], concepts: Sequence[Sequence[Concept]] = ()
+) -> Texts:
+    """Both as they are. Raises ValueError unless every prediction has at least one reference."""
     if len(predictions) != len(references):
         raise ValueError(f"{len(predictions)} predictions, but {len(references)} lists of references")
     if not predictions:
@@ -74,8 +93,4 @@ def clean(
     bare = [row for row, texts in enumerate(references) if not texts]
     if bare:
         raise ValueError(f"{len(bare)} predictions have no reference, the first is row {bare[0]}")
-    return Texts(
-        tuple(clean_line(text) for text in predictions),
-        tuple(tuple(clean_line(text) for text in texts) for texts in references),
-        tuple(map(tuple, concepts)),
-    )
+    return Texts(tuple(predictions), tuple(map(tuple, references)), tuple(map(tuple, concepts)))

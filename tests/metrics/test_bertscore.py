@@ -41,9 +41,12 @@ def test_equals_bert_score(name, encoder):
 
 def test_empty_texts(encoder):
     for idf in (False, True):
-        scores = metric(encoder("deberta"), idf)(["", "", "arrow", " . "], [[""], ["arrow"], ["?"], ["mri"]])
-        assert scores.per_sample["bertscore_recall"].tolist() == [1, 0, 0, 0]
-        assert scores.per_sample["bertscore_f1"].tolist() == [1, 0, 0, 0]
+        for edition, both in ((2023, 1), (2026, 0)):
+            scorer = metric(encoder("deberta"), idf)
+            scorer.edition = edition
+            scores = scorer(["", "", "arrow", " . ", "..."], [[""], ["arrow"], ["?"], ["mri"], ["!"]])
+            for name in ("bertscore_recall", "bertscore_f1"):
+                assert scores.per_sample[name].tolist() == [1, 0, 0, 0, both]
 
 
 def test_one_token_in_every_reference_weighs_nothing(encoder):

@@ -1,4 +1,6 @@
+import json
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from rococap.metrics.measure import measure
 from rococap.metrics.rouge_1 import Rouge1
 from rococap.metrics.text import clean
 
+STORED = json.loads(Path(__file__).with_name("imageclef.json").read_text())
 rouge_scorer = pytest.importorskip("rouge_score.rouge_scorer", reason="needs the extra imageclef")
 
 
@@ -43,9 +46,20 @@ def test_rouge_1_is_rouge_scores_without_stemmer():
         assert found[o, i, 0] == pytest.approx(expected, abs=1e-12)
 
 
-def test_two_empty_texts_agree():
-    scores = Rouge1()(["", "...", "a", "漢"], [[""], [""], [""], ["漢"]])
-    assert scores.per_sample["rouge_1"].tolist() == [1, 1, 0, 0]
+@pytest.mark.parametrize("edition", STORED["rouge_1"])
+def test_it_is_that_of_the_official_code(edition):
+    """Their own, on texts of every kind; see make_imageclef.py."""
+    captions, references = zip(*STORED["pairs"], strict=True)
+    found = measure(
+        {"x": Rouge1(int(edition))}, captions, [[text] for text in references], np.arange(len(captions))[None]
+    )
+    np.testing.assert_allclose(found["x"][0, :, 0], STORED["rouge_1"][edition], rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("edition", "scores"), [(2023, [1, 1, 1, 0, 0]), (2026, [1, 0, 0, 0, 0])])
+def test_two_empty_texts_agree(edition, scores):
+    found = Rouge1(edition)(["", "...", "...", "a", "漢"], [[""], [""], ["-"], [""], ["漢"]])
+    assert found.per_sample["rouge_1"].tolist() == scores
 
 
 def test_it_has_statistics_for_blind_scores():
