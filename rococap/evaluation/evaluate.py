@@ -20,11 +20,11 @@ from rococap.evaluation.detected import concept_scores, keep_probabilities
 from rococap.evaluation.leaks import copied_captions
 from rococap.evaluation.leaks import warnings as leak_warnings
 from rococap.evaluation.shared_captions import Parts, shared_captions
-from rococap.evaluation.split_scores import scorable, score_predictions
+from rococap.evaluation.split_scores import corpus_scores, scorable, score_predictions
 from rococap.evaluation.sufficient_statistics import keep
 from rococap.evaluation.watching import watch
 from rococap.metrics.base import Metric
-from rococap.metrics.measure import ready, score
+from rococap.metrics.measure import ready
 from rococap.models.base import Captioner, Model
 from rococap.models.detector import Detector
 from rococap.recipe.captioning import asking, encoding
@@ -204,6 +204,4 @@ def scorer(metrics: Mapping[str, Metric]) -> Scorer | None:
     if not metrics:
         return None
     ready(metrics)
-    return lambda captions, examples: (
-        score(metrics, captions, [e.captions for e in examples], [e.concepts for e in examples]).corpus
-    )
+    return lambda captions, examples: corpus_scores(metrics, captions, examples, "valid")

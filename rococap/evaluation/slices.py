@@ -54,6 +54,11 @@ def slices(predictions: Sequence[Prediction]) -> dict[str, IntArray]:
     return dict(sorted(kept.items(), key=lambda part: (order[kind_of(part[0])], *_by_number(part[0]))))
 
 
+def within(predictions: Sequence[Prediction], name: str) -> IntArray:
+    """Which of the images a part holds, be it all of them; `all` holds all."""
+    return np.array([i for i, each in enumerate(predictions) if name == "all" or name in _names(each)], dtype=np.int64)
+
+
 def kind_of(name: str) -> str:
     """`modality` of `modality=CT`."""
     return name.partition("=")[0]

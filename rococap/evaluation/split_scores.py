@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rococap.evaluation.slices import LEAST, slices
+from rococap.evaluation.slices import LEAST, slices, within
 from rococap.metrics import blind
-from rococap.metrics.base import FloatArray, IntArray, Metric
+from rococap.metrics.base import FloatArray, IntArray, Metric, Unscored
 from rococap.metrics.bootstrap import bootstrap, group_numbers, interval, jump, steady
-from rococap.metrics.measure import measure
+from rococap.metrics.measure import measure, score
 from rococap.metrics.signature import signature
 from rococap.runs.results import Row
-from rococap.types import Prediction, UserError
+from rococap.types import Example, Prediction, UserError
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +62,18 @@ class Scored:
         return {name: values for scores in each for name, values in scores.items()}
 
     def _rows(self, part: str, images: IntArray, measured: Mapping[str, FloatArray]) -> Iterator[Row]:
-        chosen = [self.predictions[image] for image in images]
-        scored = {key: self.metrics[key] for key in measured}
-        signed = signatures(scored, chosen, self.split, len(self.predictions), self.made)
-        for key, statistics in measured.items():
-            left_out = self.metrics[key].of_whole if part != "all" else ()
-            groups = [p.group for p in chosen]
-            for estimate in _estimates(self.metrics[key], statistics[:, images], groups, left_out):
-                yield Row(self.split, self.system, part, *estimate, len(chosen), signed[key])
+        for metrics in _by_part(self.metrics).values():
+            of = within(self.predictions, next(iter(metrics.values())).part)
+            mine = np.intersect1d(images, of)
+            if part != "all" and mine.size < LEAST:
+                continue
+            chosen = [self.predictions[image] for image in mine]
+            signed = signatures(metrics, chosen, self.split, len(of), self.made)
+            for key, metric in metrics.items():
+                left_out = metric.of_whole if part != "all" else ()
+                groups = [p.group for p in chosen]
+                for estimate in _estimates(metric, measured[key][:, mine], groups, left_out):
+                    yield Row(self.split, self.system, part, *estimate, len(chosen), signed[key])
 
 
 def signatures(
@@ -105,12 +109,62 @@ def score_predictions(
     """
     predictions = [_worded(prediction) for prediction in predictions]
     _require_truth(metrics, predictions, split)
-    orders = blind.orders(len(predictions)) if with_blind else np.arange(len(predictions))[None]
-    texts, references, concepts = zip(*((p.prediction, p.references, p.concepts) for p in predictions), strict=True)
-    measured = measure(metrics, texts, references, orders, concepts)
-    for key, statistics in measured.items():
-        _require_numbers(key, metrics[key], statistics[0], predictions, split)
-    return Scored(split, system, predictions, metrics, measured, made)
+    measured: dict[str, FloatArray] = {}
+    for part, chosen in _by_part(metrics).items():
+        images = _images_of(part, chosen, predictions, split)
+        scored = [predictions[image] for image in images]
+        orders = blind.orders(len(scored)) if with_blind else np.arange(len(scored))[None]
+        texts, references, concepts = zip(*((p.prediction, p.references, p.concepts) for p in scored), strict=True)
+        try:
+            found = measure(chosen, texts, references, orders, concepts)
+        except Unscored as error:
+            raise _unscored(error, scored, split) from error
+        for key, statistics in found.items():
+            _require_numbers(key, chosen[key], statistics[0], scored, split)
+            measured[key] = np.zeros((len(statistics), len(predictions), statistics.shape[-1]))
+            measured[key][:, images] = statistics
+    return Scored(split, system, predictions, metrics, {key: measured[key] for key in metrics}, made)
+
+
+def corpus_scores(
+    metrics: Mapping[str, Metric], captions: Sequence[str], examples: Sequence[Example], split: str
+) -> dict[str, float]:
+    """Scores of captions by name, and nothing else of them; raises UserError as `score_predictions`."""
+    said = [Prediction(e.id, c, e.captions, e.concepts) for c, e in zip(captions, examples, strict=True)]
+    values: dict[str, float] = {}
+    for part, chosen in _by_part(metrics).items():
+        scored = [said[image] for image in _images_of(part, chosen, said, split)]
+        texts, references, concepts = zip(*((p.prediction, p.references, p.concepts) for p in scored), strict=True)
+        try:
+            values |= score(chosen, texts, references, concepts).corpus
+        except Unscored as error:
+            raise _unscored(error, scored, split) from error
+    return values
+
+
+def _by_part(metrics: Mapping[str, Metric]) -> dict[str, dict[str, Metric]]:
+    """Metrics by the part of a split that they are for."""
+    parts = dict.fromkeys(metric.part for metric in metrics.values())
+    return {part: {key: metric for key, metric in metrics.items() if metric.part == part} for part in parts}
+
+
+def _images_of(part: str, metrics: Iterable[str], predictions: Sequence[Prediction], split: str) -> IntArray:
+    images = within(predictions, part)
+    if not images.size:
+        keys = list(metrics)
+        raise UserError(
+            f"metrics: {', '.join(keys)} score images of {part} alone, as their manual concepts say, and none of the "
+            f"{len(predictions):,} of {split} is.\nWhere all of them are: metrics.{keys[0]}.part=all"
+        )
+    return images
+
+
+def _unscored(error: Unscored, predictions: Sequence[Prediction], split: str) -> UserError:
+    ids = [predictions[row].id for row in error.rows]
+    return UserError(
+        f"metrics: {error.metric} gives {len(ids):,} of {len(predictions):,} images of {split} no number: "
+        f"{', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''} ({error.why})."
+    )
 
 
 def _estimates(

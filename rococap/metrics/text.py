@@ -16,8 +16,14 @@ log = logging.getLogger(__name__)
 
 # Java and Python each end a line at some of these; NUL and lone surrogates do not survive UTF-8 or C strings.
 _BREAKS = re.compile("[\0\n\r\v\f\x1c-\x1e\x85\u2028\u2029\ud800-\udfff]")
+_UNHELD = re.compile("[\0\ud800-\udfff]")
 # METEOR's protocol separates texts by three bars. The PTB tokenizer splits bars anyway, except within a tag or a URL.
 _BARS = re.compile(r"\|{3,}")
+
+
+def sendable(text: str) -> str:
+    """The text without what UTF-8 or C strings cannot hold: it goes to another program."""
+    return _UNHELD.sub("", text)
 
 
 def one_line(text: str) -> str:
@@ -62,6 +68,15 @@ def worded(texts: Texts, tokenizer: str) -> Texts:
     if bare := sum(not any(text.strip() for text in group) for group in kept):
         log.warning("%s images have no reference with a word in it (%s)", f"{bare:,}", tokenizer)
     return replace(texts, references=kept)
+
+
+class AsWritten:
+    """A tokenizer that leaves texts as they are."""
+
+    name = "case:mixed|punct:yes|tok:none"
+
+    def __call__(self, texts: Texts) -> Texts:
+        return texts
 
 
 def clean(

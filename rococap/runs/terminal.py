@@ -67,7 +67,7 @@ def score_table(rows: Sequence[Row]) -> Table:
     others = [system for system in OTHERS if any(row.system == system for row in whole)]
     shown_ends = [row for row in whole if row.system == "model" and not row.metric.endswith("_blind") and row.n > 1]
     without = any(row.ci_low is None for row in shown_ends)
-    caption = "; ".join(_legend(with_blind, others, without))
+    caption = "; ".join([*_legend(with_blind, others, without), *_parts(whole)])
     shown = Table(caption=caption, caption_justify="left", box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     shown.add_column("(images)", no_wrap=True)
     for heading in ["score", "95 % CI", *(["blind", "gain", "95 % CI"] if with_blind else []), *others]:
@@ -75,11 +75,13 @@ def score_table(rows: Sequence[Row]) -> Table:
     for split, group in groupby(whole, key=lambda row: row.split):
         found = {(row.system, row.metric): row for row in group}
         shown.add_section()
-        shown.add_row(Text(f"{printable(split)} ({next(iter(found.values())).n:,})", style="bold"))
+        images = max(row.n for row in found.values())
+        shown.add_row(Text(f"{printable(split)} ({images:,})", style="bold"))
         for name in dict.fromkeys(metric for _, metric in found if not metric.endswith(("_blind", "_gain"))):
             score, blind, gain = (found.get(("model", name + end)) for end in ("", "_blind", "_gain"))
             cells = [_value(score), _ends(score), *([_value(blind), _value(gain), _ends(gain)] if with_blind else [])]
-            shown.add_row(name, *cells, *(_value(found.get((system, name))) for system in others))
+            of = f" ({score.n:,})" if score and score.n < images else ""
+            shown.add_row(f"{name}{of}", *cells, *(_value(found.get((system, name))) for system in others))
     if Terminal(width=1000).measure(shown).maximum > WIDTH:
         shown.padding = 0
     return shown
@@ -89,6 +91,12 @@ def _legend(with_blind: bool, others: Iterable[str], without: bool) -> list[str]
     blind = ["blind: its captions given to other images", "gain: score over blind"] if with_blind else []
     missing = ["no interval: a few right captions more would leave it"] if without else []
     return [*blind, *(f"{system}: {OTHERS[system]}" for system in others), *missing]
+
+
+def _parts(rows: Iterable[Row]) -> list[str]:
+    """Which part of a split some metrics are of, as their signatures say."""
+    fields = dict.fromkeys(field for row in rows for field in row.signature.split("|") if field.startswith("part:"))
+    return [f"(n) behind a score: images of {field.removeprefix('part:')} alone" for field in fields]
 
 
 def _require_one_signature(rows: Sequence[Row]) -> None:

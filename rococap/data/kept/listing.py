@@ -21,6 +21,7 @@ KINDS = {
     "doctor": "examined images",
     "baselines": "captions of other systems",
     "shards": "shards and what they hold",
+    "answers": "what a judge answered",
 }
 # Nothing else is counted or deleted, wherever ROCOCAP_CACHE may point.
 _OURS = ("*.npy", "*.json", "*.jsonl", "*.tmp", "scores-*.csv", "choice.txt", "stream.txt", "*.part-*", "*.tar")
