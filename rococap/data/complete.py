@@ -18,7 +18,7 @@ class Missing:
 
     count: int
     of: int
-    what: Literal["ids have no image", "images cannot be read"] = "ids have no image"
+    what: Literal["ids have no image", "images cannot be read", "lines cannot be read"] = "ids have no image"
 
     @property
     def share(self) -> float:
@@ -28,9 +28,6 @@ class Missing:
     def text(self, split: str) -> str:
         """What is said of it."""
         return f"{split}: {self.count:,} of {self.of:,} {self.what} ({self.share:.1%})"
-
-
-NONE = Missing(0, 0)
 
 
 def require(split: Split, missing: Missing, *, allowed: bool) -> None:

@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from rococap.data.complete import NONE, Missing, require
+from rococap.data.complete import Missing, require
 from rococap.data.dataset import CaptionDataset, Loader
 from rococap.data.doctor.leaks import without_leaks
 from rococap.data.kept import features, keys
@@ -206,8 +206,8 @@ class CaptionData(LightningDataModule):
 
     def _missing(self, split: Split, unreadable: int, chosen: int) -> list[Missing]:
         source = self.source.source if isinstance(self.source, OnlyManual) else self.source
-        listed = source.missing(split) if isinstance(source, SplitSource) else NONE
-        found = [listed, Missing(unreadable, chosen, "images cannot be read")]
+        listed = source.missing(split) if isinstance(source, SplitSource) else ()
+        found = [*listed, Missing(unreadable, chosen, "images cannot be read")]
         for missing in found:
             require(split, missing, allowed=self.allow_missing)
         return found

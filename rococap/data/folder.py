@@ -10,12 +10,14 @@ from rococap.data.ids import bare_id
 from rococap.data.image import FileImage
 from rococap.data.image_files import ImageFiles
 from rococap.data.layout import SPLIT_WORDS
-from rococap.data.own import BAD_LINES, ColumnData, Line, id_of, lines_of
+from rococap.data.lines import Line, id_of, lines_of
+from rococap.data.own import ColumnData
 from rococap.data.places import Odd, files_below, merged
 from rococap.data.text_files import read_text
 from rococap.types import SPLITS, UserError
 
 _ABOUT = re.compile(r"read.?me|licen[cs]e|notice|citation|changelog|version|sha\d*|md5|requirements", re.IGNORECASE)
+_TWINS = "images have the name of another, but for its ending, and are left out"
 _TABLES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")  # as the package datasets reads them
 
 
@@ -30,12 +32,12 @@ class Folder(ColumnData):
             path for folder in (self.place, *self._parts()) for name in _TABLES if (path := folder / name).is_file()
         ]
         searched = {folder: ImageFiles(folder) for folder in [table.parent for table in tables] or [self.place]}
-        lines, bad_lines = [], []
+        lines, odds = [], list[Odd]()
         for table in tables:
-            found, bad = lines_of(table, self.columns, searched[table.parent].find)
             inside = "" if table.parent == self.place else f"{table.parent.name}/"
+            found, odd = lines_of(table, self.columns, searched[table.parent].find, f"{inside}{table.name}")
             lines += [replace(line, id=f"{inside}{line.id}", split=line.split or self._split(table)) for line in found]
-            bad_lines += [f"{inside}{table.name} {each}" for each in bad]
+            odds.append(odd)
         if not tables:
             lines = self._texts(searched[self.place])
         if not any(line.captions for line in lines):
@@ -43,7 +45,7 @@ class Folder(ColumnData):
                 f"{self.place} holds no image with a text file of its name (x.png, x.txt), and no {_TABLES[0]}.\n"
                 "A table of another name is data=table data.root=FILE."
             )
-        return lines, {BAD_LINES: bad_lines, **merged(images.odd for images in searched.values())}
+        return lines, merged([*odds, *(images.odd for images in searched.values())])
 
     def _parts(self) -> list[Path]:
         return sorted(path for path in self.place.iterdir() if path.is_dir() and self._split(path / "x"))
@@ -57,11 +59,14 @@ class Folder(ColumnData):
         """An image and a text of one name are a line; so is each alone, which lacks the other."""
         texts = {path.with_suffix(""): path for path in files_below(self.place, {}) if path.suffix.lower() == ".txt"}
         there = [image.path for _, image in images.below() if isinstance(image, FileImage)]
-        beside = {path: path.with_name(bare_id(path.name)) for path in there}
-        alone = {name: file for name, file in texts.items() if name not in set(beside.values())}
+        named: dict[Path, Path] = {}
+        for path in there:
+            if named.setdefault(path.with_name(bare_id(path.name)), path) is not path:
+                images.odd.setdefault(_TWINS, []).append(str(path.relative_to(self.place)))
+        alone = {name: file for name, file in texts.items() if name not in named}
         packed = [str(path) for path, image in images.below() if not isinstance(image, FileImage)]
         lines = [Line(bare_id(path), None, ()) for path in packed]  # a zip that is half unpacked, or not at all
-        for path, name in beside.items():
+        for name, path in named.items():
             text = " ".join(read_text(texts[name]).split()) if name in texts else ""
             lines.append(Line(self._id(path), FileImage(path), (text,) if text else (), self._split(path)))
         for name, file in alone.items():

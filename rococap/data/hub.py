@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rococap.data.hub_rows import RowImage, had, require_whole, undecoded
-from rococap.data.own import ColumnData, Line, line_of
+from rococap.data.lines import Line, line_of
+from rococap.data.own import ColumnData
 from rococap.data.places import Odd, files_below
 from rococap.data.records import Records, chosen, texts
 from rococap.types import UserError

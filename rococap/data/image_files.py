@@ -22,17 +22,18 @@ class ImageFiles:
         self.folder = folder
         self.odd: Odd = {}
 
-    def find(self, name: str) -> StoredImage | None:
+    def find(self, name: str, near: str = "") -> StoredImage | None:
         """By path, by name, or by name without suffix; None where there is none, or several that differ.
 
         Args:
             name: relative to the folder, or absolute.
+            near: a folder in it, to which it may be relative too.
         """
         name = name.replace("\\", "/")
-        direct = self.folder / name
         with suppress(OSError, ValueError):  # what stands there may be no name at all
-            if direct.is_file() and is_picture_file(direct):
-                return FileImage(direct)
+            for direct in (self.folder / name, self.folder / near / name):
+                if direct.is_file() and is_picture_file(direct):
+                    return FileImage(direct)
         path = PurePosixPath(name)
         keys = (str(path), path.name, path.stem if path.suffix.lower() in SUFFIXES else path.name)
         found = [self._by_name[key] for key in keys if key in self._by_name]

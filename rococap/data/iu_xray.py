@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 
 from rococap.data.delimited import read_cells
 from rococap.data.image_files import ImageFiles
-from rococap.data.own import BAD_LINES, Line, OwnData
+from rococap.data.lines import BAD_LINES, Line
+from rococap.data.own import OwnData
 from rococap.data.pictures.dicom import View
 from rococap.data.places import Odd
 from rococap.data.reports import caption

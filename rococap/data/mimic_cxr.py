@@ -12,7 +12,8 @@ from functools import cached_property
 
 from rococap.data.delimited import Table, read_cells
 from rococap.data.image import FileImage
-from rococap.data.own import BAD_LINES, Line, OwnData
+from rococap.data.lines import BAD_LINES, Line
+from rococap.data.own import OwnData
 from rococap.data.places import Odd
 from rococap.data.reports import caption, sections
 from rococap.types import UserError

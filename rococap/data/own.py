@@ -5,47 +5,25 @@ from __future__ import annotations
 import logging
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rococap.data.complete import Missing
-from rococap.data.concepts import cuis
 from rococap.data.division import divide
-from rococap.data.ids import bare_id
-from rococap.data.image import StoredImage
-from rococap.data.layout import SPLIT_WORDS
+from rococap.data.lines import BAD_LINES, Line, one_each, require_one_split, split_said, told_apart
 from rococap.data.pictures.dicom import View
 from rococap.data.places import Odd
-from rococap.data.records import chosen, read_records, texts
 from rococap.data.splits import Loaded, SplitSource
-from rococap.types import SPLITS, Concept, Example, Split, UserError
+from rococap.types import SPLITS, Example, Split, UserError
 
 log = logging.getLogger(__name__)
 
-BAD_LINES = "lines cannot be read and are left out"
 NO_IMAGE = "images are named and not there, or several are called so; these are left out"
 NO_CAPTION = "captions are empty; these images are left out"
+NO_SPLIT = "images train, for nothing says of which split they are, as it does of others"
 CROSSING = "images are of a patient or article that is also trained on"
-
-
-@dataclass(frozen=True)
-class Line:
-    """What a line of a table, or a file beside an image, says of an image.
-
-    Attributes:
-        image: None where there is no such file.
-        split: as the line has it; empty where it says none.
-    """
-
-    id: str
-    image: StoredImage | None
-    captions: tuple[str, ...]
-    split: str = ""
-    group: str = ""
-    concepts: tuple[Concept, ...] = ()
-    attribution: str = ""
 
 
 class OwnData(SplitSource):
@@ -69,7 +47,8 @@ class OwnData(SplitSource):
     def load(self, split: Split) -> Loaded:
         """A split; all of them are read at the first. Raises UserError where it or the training split is empty."""
         if not (loaded := self._all[split]).examples:
-            none = f": none of its {lost:,} ids has one" if (lost := loaded.missing.of) else ""
+            lost = sum(missing.of for missing in loaded.missing if missing.what == "ids have no image")
+            none = f": none of its {lost:,} ids has one" if lost else ""
             raise UserError(f"{self.where} has no images of {split}{none}.")
         return loaded
 
@@ -91,13 +70,22 @@ class OwnData(SplitSource):
     @cached_property
     def _all(self) -> dict[Split, Loaded]:
         lines, odd = self.lines()
-        there = _one_each(lines)
+        bad_lines = odd.get(BAD_LINES, [])
+        if not lines:
+            why = f"{len(bad_lines):,} cannot be read, the first is {bad_lines[0]}" if bad_lines else "there is none"
+            raise UserError(
+                f"{self.where}: no line names an image; {why}.\n"
+                "Each has as many fields as the first line; texts that hold the delimiter are quoted."
+            )
+        lines = told_apart(lines)
+        there = one_each(lines)
         if not there:
             raise UserError(
-                f"{self.where}: {len(lines):,} lines name an image, and none is there"
-                f"{f': the first is {lines[0].id}' if lines else ''}.\n"
+                f"{self.where}: {len(lines):,} lines name an image, and none is there, or several are called so: the "
+                f"first is {lines[0].id:.80}.\n"
                 "Put the images beside the table, or say which column names them: data.columns.image=NAME"
             )
+        require_one_split(lines, self.where)
         splits = self._splits(there)
         of = {name: [line for line, its in zip(there, splits, strict=True) if its == name] for name in SPLITS}
         if not any(line.captions for line in of["train"]):
@@ -105,19 +93,26 @@ class OwnData(SplitSource):
         trained = {line.group for line in of["train"] if line.group}
         found = {split: _loaded(of[split], trained if split != "train" else set()) for split in SPLITS}
         known = {line.id for line in there}
-        absent = [line for line in _one_each(lines, there=False) if line.id not in known]
+        absent = [line for line in one_each(lines, there=False) if line.id not in known]
         for split, loaded in found.items():
-            lost = [line for line in absent if (_split_said(line, self.where) or "train") == split]
+            lost = [line for line in absent if (split_said(line, self.where) or "train") == split]
             # Those of which nothing says the split would have been shared out like all the others.
             of_all = len(there) + len(absent) if any(not line.split for line in lost) else len(of[split]) + len(lost)
-            problems = {**(odd if split == "train" else {}), NO_IMAGE: [line.id for line in lost]}
+            silent = [line.id for line in of[split] if split == "train" and not line.split]
+            problems = {
+                **(odd if split == "train" else {}),
+                NO_IMAGE: [line.id for line in lost],
+                NO_SPLIT: silent if len(silent) < len(of[split]) else [],
+            }
             loaded.problems.update({problem: names for problem, names in problems.items() if names})
-            found[split] = replace(loaded, missing=Missing(len(lost), of_all))
+            # Which split a line is of that cannot be read is not known.
+            unread = Missing(len(bad_lines), len(bad_lines) + len(lines), "lines cannot be read")
+            found[split] = replace(loaded, missing=(Missing(len(lost), of_all), unread))
         return found
 
     def _splits(self, lines: Sequence[Line]) -> list[Split]:
         """The split of each image: as is said, and made for those splits that none is said to be of."""
-        said = [_split_said(line, self.where) for line in lines]
+        said = [split_said(line, self.where) for line in lines]
         missing = [split for split in self.shares if split not in said]
         if missing and any(said) and "train" not in said:
             raise UserError(
@@ -172,71 +167,6 @@ class ColumnData(OwnData):
         super().__init__(root, {"test": test, "valid": valid}, seed)
         self.columns = columns or {}
         self.view = View(dicom_frame, burned_in)
-
-
-def lines_of(
-    table: Path, columns: Mapping[str, str | None], find: Callable[[str], StoredImage | None]
-) -> tuple[list[Line], list[str]]:
-    """What a table says, and which of its lines cannot be read; raises UserError as `read_records` and `chosen`.
-
-    Args:
-        find: the image of a name.
-    """
-    records = read_records(table)
-    names = chosen(records, columns, table)
-    log.info("%s: %s", table, ", ".join(f"{what} is {name}" for what, name in names.items()))
-    lines, nameless = [], []
-    for number, row in enumerate(records.rows, start=1):
-        cells = {what: texts(row.get(name)) for what, name in names.items()}
-        if not cells["image"]:
-            nameless.append(f"row {number}")
-            continue
-        name = cells["image"][0]
-        lines.append(line_of(id_of(name, table.parent), find(name), cells))
-    return lines, [*records.bad_lines, *nameless]
-
-
-def line_of(name: str, image: StoredImage | None, cells: Mapping[str, Sequence[str]]) -> Line:
-    """A line from the texts of its cells, by what they hold."""
-    first = {what: "".join(cells.get(what, [])[:1]) for what in ("split", "group")}
-    concepts = cuis(cells.get("concepts", []))
-    attribution = ", ".join(cells.get("licence", []))
-    return Line(
-        name, image, tuple(cells["caption"]), **first, concepts=tuple(map(Concept, concepts)), attribution=attribution
-    )
-
-
-def id_of(name: str, folder: Path) -> str:
-    """An image's id, which does not hang on where the dataset lies."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute():
-        home = folder.resolve()
-        path = path.relative_to(home) if path.is_relative_to(home) else PurePosixPath(path.name)
-    return bare_id(str(path))
-
-
-def _one_each(lines: Sequence[Line], *, there: bool = True) -> list[Line]:
-    """One for each image that is there, or is not, with the captions of all."""
-    found: dict[str, Line] = {}
-    for line in lines:
-        if (line.image is None) == there:
-            continue
-        first = found.setdefault(line.id, line)
-        if first is not line:
-            captions = tuple(dict.fromkeys((*first.captions, *line.captions)))
-            found[line.id] = replace(first, captions=captions)
-    return list(found.values())
-
-
-def _split_said(line: Line, place: str) -> Split | None:
-    word = line.split.lower()
-    split = next((split for split in SPLITS if word in SPLIT_WORDS[split]), None)
-    if word and split is None:
-        raise UserError(
-            f"{place}: {line.id} is said to be of the split {line.split!r}, which is none of train, valid and test.\n"
-            "Write one of these, or take no such column: data.columns.split=NAME"
-        )
-    return split
 
 
 def _loaded(lines: Sequence[Line], trained: set[str]) -> Loaded:

@@ -26,6 +26,10 @@ _NAMES = {
 _NAMES["image"] += ["image_id", "imageid", "id"]  # without a suffix, perhaps
 _NAMES["group"] += ["article_id", "article", "study_id"]
 _NEEDED = ("image", "caption")
+_OTHERS = {
+    ".json": "Write an object for each image on a line of its own, as .jsonl.",
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "Save the sheet as CSV in UTF-8."),
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ def read_records(path: Path) -> Records:
         return _json_lines(path)
     if suffix == ".parquet":
         return _parquet(path)
+    if suffix in _OTHERS:
+        raise UserError(f"{path} is no table that is read here ({', '.join(SUFFIXES)} are).\n{_OTHERS[suffix]}")
     header, table = read_cells(path)
     if repeated := [name for name in header if header.count(name) > 1]:
         raise UserError(f"{path} has several columns {repeated[0]!r}.\nGive each a name of its own.")
@@ -75,9 +81,10 @@ def chosen(records: Records, given: Mapping[str, str | None], path: Path | str) 
 
 
 def texts(value: Any) -> list[str]:
-    """The texts of a cell, one or a list of them, without outer blanks; empty ones are none."""
+    """The texts of a cell, one or a list of them, without outer blanks; empty ones and NaN are none."""
     values = value if isinstance(value, list | tuple) else [value]
-    return [text for each in values if each is not None and (text := str(each).strip())]
+    there = (each for each in values if each is not None and each == each)
+    return [text for each in there if (text := str(each).strip())]
 
 
 def _json_lines(path: Path) -> Records:

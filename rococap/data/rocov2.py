@@ -70,13 +70,16 @@ class RocoV2(SplitSource):
             log.warning("test: no captions file; its %s images can be captioned, not scored", count)
             captions: dict[str, str] = dict.fromkeys(sorted(images.found, key=by_number), "")
             problems: dict[str, list[str]] = {}
+            bad_lines = 0
         else:
-            captions, problems = _captions(table)
+            captions, problems, bad_lines = _captions(table)
             if split != "test" and not any(captions.values()):
                 raise UserError(f"{table} holds no caption in its {len(captions):,} lines.\nDownload it again.")
-        return self._join(split, captions, images, problems | images.odd)
+        return self._join(split, captions, images, problems | images.odd, bad_lines)
 
-    def _join(self, split: Split, captions: dict[str, str], images: Images, problems: dict[str, list[str]]) -> Loaded:
+    def _join(
+        self, split: Split, captions: dict[str, str], images: Images, problems: dict[str, list[str]], bad_lines: int
+    ) -> Loaded:
         found = ByName(images.found).match(captions)
         problems["ids have no image and are left out"] = [name for name in captions if name not in found]
         if not images.shared:
@@ -103,7 +106,10 @@ class RocoV2(SplitSource):
             )
             for name, key in kept.items()
         ]
-        missing = Missing(len(captions) - len(found), len(captions))
+        missing = (
+            Missing(len(captions) - len(found), len(captions)),
+            Missing(bad_lines, bad_lines + len(captions), "lines cannot be read"),
+        )
         return Loaded(examples, {problem: names for problem, names in problems.items() if names}, missing)
 
     def _concepts(self, split: Split) -> ByName[tuple[Concept, ...]]:
@@ -144,8 +150,8 @@ class RocoV2(SplitSource):
         )
 
 
-def _captions(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Id -> caption, empty ones included, and what is wrong with the table."""
+def _captions(path: Path) -> tuple[dict[str, str], dict[str, list[str]], int]:
+    """Id -> caption, empty ones included; what is wrong with the table; and how many lines cannot be read."""
     table = read_table(path, "ID", "Caption")
     captions: dict[str, str] = {}
     repeated = []
@@ -154,7 +160,8 @@ def _captions(path: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
             repeated.append(name)
         else:
             captions[name] = caption
-    return captions, {
+    problems = {
         f"lines of {path.name} have too few or too many fields and are left out": table.bad_lines,
         "lines repeat an id; the first of each is kept": repeated,
     }
+    return captions, problems, len(table.bad_lines)

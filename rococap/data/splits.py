@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rococap.data.complete import NONE, Missing
+from rococap.data.complete import Missing
 from rococap.data.image import StoredImage
 from rococap.data.kept.checksums import checksums
 from rococap.data.pictures.dicom import USUAL, View
@@ -24,12 +24,12 @@ class Loaded:
 
     Attributes:
         problems: what was left out or odd -> which ids or lines.
-        missing: ids without an image.
+        missing: ids without an image, and lines that cannot be read.
     """
 
     examples: list[Example]
     problems: dict[str, list[str]]
-    missing: Missing = NONE
+    missing: Sequence[Missing] = ()
 
 
 class SplitSource(ABC):
@@ -66,8 +66,8 @@ class SplitSource(ABC):
         """What was left out or odd: a description -> the ids or lines concerned."""
         return self.loaded(split).problems
 
-    def missing(self, split: Split) -> Missing:
-        """How many ids of a split have no image."""
+    def missing(self, split: Split) -> Sequence[Missing]:
+        """How many of a split are not there, by what they lack."""
         return self.loaded(split).missing
 
     def loaded(self, split: Split) -> Loaded:

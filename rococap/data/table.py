@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rococap.data.image_files import ImageFiles
 from rococap.data.layout import SPLIT_WORDS
-from rococap.data.own import BAD_LINES, ColumnData, Line, lines_of
-from rococap.data.places import Odd
+from rococap.data.lines import Line, lines_of
+from rococap.data.own import ColumnData
+from rococap.data.places import Odd, merged
 from rococap.data.records import SUFFIXES
 from rococap.types import SPLITS, UserError
 
@@ -16,18 +18,20 @@ from rococap.types import SPLITS, UserError
 class Table(ColumnData):
     """The images that a table names, which lie beside it or anywhere below its folder, zipped or not.
 
-    `root` is the table, or a folder with one table, or with one for each split: `train.csv`, `val.csv`, `test.csv`.
+    `root` is the table, or a folder with one table, or with one for each split: `train.csv`, `val.csv`, `test.csv`,
+    whose images may lie in folders `train`, `val` and `test`.
     """
 
     def lines(self) -> tuple[list[Line], Odd]:
         """Of all tables; raises UserError where it is not clear which these are."""
-        lines, bad_lines, images = [], [], dict[Path, ImageFiles]()
-        for table, split in self._tables():
-            files = images.setdefault(table.parent, ImageFiles(table.parent))
-            found, bad = lines_of(table, self.columns, files.find)
+        lines, odds, tables = [], list[Odd](), self._tables()
+        images = ImageFiles(tables[0][0].parent)
+        for table, split in tables:
+            find = partial(images.find, near=table.stem if split else "")
+            found, odd = lines_of(table, self.columns, find, table.name)
             lines += [replace(line, split=split or line.split) for line in found]
-            bad_lines += [f"{table.name} {each}" for each in bad]
-        return lines, {BAD_LINES: bad_lines, **next(iter(images.values())).odd}
+            odds.append(odd)
+        return lines, merged([*odds, images.odd])
 
     def _tables(self) -> list[tuple[Path, str]]:
         """Each with the split that its name says, empty where it says none."""

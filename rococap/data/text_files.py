@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import logging
 import zlib
-from functools import lru_cache
 from pathlib import Path
 
 from rococap.types import UserError
@@ -13,6 +12,7 @@ from rococap.types import UserError
 log = logging.getLogger(__name__)
 
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_told: set[Path] = set()
 _FOREIGN = 0.3  # of a text's letters are not ASCII: no language that cp1252 is for has so many
 
 
@@ -59,10 +59,9 @@ def _western(path: Path, content: bytes, error: UnicodeDecodeError) -> str:
     if damaged or not text or foreign:
         kind = "UTF-8, and damaged" if damaged else "neither UTF-8 nor certainly cp1252"
         raise UserError(f"{path} is {kind}: line {line} ({error.reason}).\nDownload it again, or save it as UTF-8.")
-    _tell(path, line)
+    # Once, however often a file is read; of text files once for a folder, which may hold one for each image.
+    place = path.parent if path.suffix.lower() == ".txt" else path
+    if place not in _told:
+        _told.add(place)
+        log.warning("%s is not UTF-8 (line %d): read as cp1252, as Excel saves CSV", path, line)
     return text
-
-
-@lru_cache(maxsize=1024)
-def _tell(path: Path, line: int) -> None:  # once, however often a file is read
-    log.warning("%s is not UTF-8 (line %d): read as cp1252, as Excel saves CSV", path, line)

@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import Any
 
 from rococap.data.layout import SPLIT_WORDS
-from rococap.data.own import ColumnData, Line, line_of
+from rococap.data.lines import Line, line_of
+from rococap.data.own import ColumnData
 from rococap.data.places import Odd
 from rococap.data.records import Records, chosen, texts
 from rococap.data.shards.image import ShardImage

@@ -12,6 +12,7 @@ from commands import ROOT
 from dirty import Copy, packed
 from PIL import Image
 
+from rococap.data.complete import Missing
 from rococap.data.folder import Folder
 from rococap.data.image import FileImage, ZipImage, read
 from rococap.data.image_files import ImageFiles
@@ -172,10 +173,10 @@ def test_texts_and_images_of_a_folder_that_lack_each_other_are_named(tmp_path):
     source = Folder(str(tmp_path), columns=None, valid=0.2, test=0.2, seed=0)
     problems = {what: names for split in ("train", "valid", "test") for what, names in source.problems(split).items()}
     assert sorted(problems.values()) == [["00"], ["29"]]
-    assert (source.missing("train").count, source.missing("train").of) == (1, 30)
+    assert source.missing("train")[0] == Missing(1, 30)
     zipped(tmp_path, [f"{number:02}.png" for number in range(32)])
     source = Folder(str(tmp_path), columns=None, valid=0.2, test=0.2, seed=0)
-    assert source.missing("train").count == 3  # 29 to 31, of which the zip tells
+    assert source.missing("train")[0].count == 3  # 29 to 31, of which the zip tells
 
 
 def test_a_caption_taken_for_a_file_name_is_no_crash(tmp_path):

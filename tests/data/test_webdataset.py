@@ -207,7 +207,7 @@ def test_what_is_odd_is_told_with_the_training_split(tmp_path):
     assert len(source.examples("train")) + len(source.examples("valid")) + len(source.examples("test")) == 30
     found = {name for names in source.problems("train").values() for name in names}
     assert {"train-1.tar/x", "train-1.tar/y", "train-1.tar/z.cls"} <= found
-    missing = [source.missing(split).count for split in SPLITS]
+    missing = [source.missing(split)[0].count for split in SPLITS]
     assert sum(missing) == 1  # the text without an image
 
 

@@ -191,6 +191,20 @@ DATA = [
         "data/test_table.py",
     ),
     M(
+        "images elsewhere that have one name are one",
+        "rococap/data/lines.py",
+        "if len(found) > 1:",
+        "if len(found) > 1_000:",
+        "data/test_lines.py",
+    ),
+    M(
+        "a caption of test is trained on",
+        "rococap/data/lines.py",
+        "said.setdefault(line.id, split) != split",
+        "said.setdefault(line.id, split) == ''",
+        "data/test_lines.py",
+    ),
+    M(
         "two files of one name are one",
         "rococap/data/image_files.py",
         "names[short] = None if short in names else image",
