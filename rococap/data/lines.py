@@ -117,7 +117,7 @@ def told_apart(lines: Sequence[Line]) -> list[Line]:
 def require_one_split(lines: Sequence[Line], place: str) -> None:
     """Raise UserError where lines of one image say different splits: its captions would be trained on and scored."""
     said: dict[str, Split] = {}
-    torn = {}
+    torn: dict[str, str] = {}
     for line in lines:
         split = split_said(line, place)
         if split and said.setdefault(line.id, split) != split:
