@@ -154,7 +154,7 @@ def _captions_key(captioner: Model, data: CaptionData, folder: RunFolder, recipe
     with folder.best_checkpoint().open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     names = ("seed", "model", "lora", "precision", "features", "decoding", "concepts")
-    settings = {name: recipe.settings[name] for name in names}
+    settings = {name: recipe.settings.get(name) for name in names}
     key = keys.Parts(data.fingerprint, weights, settings, recipe.arithmetic, recipe.device, code_digest())
     return key.digest()
 

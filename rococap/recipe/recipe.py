@@ -46,7 +46,7 @@ class Decoding:
 class DataSettings:
     """What of a dataset is used, and in which batches of each process; see `CaptionData`.
 
-    A batch_size of None is to be found.
+    A batch_size of None is to be found. What has a default is missing in runs from before it could be set.
     """
 
     fraction: float
@@ -57,22 +57,22 @@ class DataSettings:
     val_images: int | None
     max_tokens: int
     drop_leaks: bool
-    stream: bool | str
-    window: int
     overfit: float
+    stream: bool | str = False
+    window: int = 8
     allow_missing: bool = False
 
 
 @dataclass(frozen=True)
 class Concepts:
-    """What is detected, see `conf/train.yaml`."""
+    """What is detected, see `conf/train.yaml`; by default nothing, as in runs from before that."""
 
-    kind: Literal["all", "manual"]
-    min_count: int
-    threshold: Threshold
-    weight: float
-    run: str | None
-    neighbours: int
+    kind: Literal["all", "manual"] = "all"
+    min_count: int = 1
+    threshold: Threshold = "global"
+    weight: float = 0.0
+    run: str | None = None
+    neighbours: int = 10
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Recipe:
             features=cfg.features,
             baselines=cfg.baselines,
             augment=build(cfg.augment),
-            concepts=Concepts(**settings["concepts"]),
+            concepts=Concepts(**settings.get("concepts", {})),
             build_network=build(network_node(cfg.model), _partial_=True),
             adapt=build(cfg.lora),
             build_source=lambda: build(cfg.data.source),
