@@ -113,7 +113,7 @@ def compare(
         [
             *([unchosen] if unchosen else []),
             *_stopped(fit),
-            *_leaks(fit),
+            *_doubts(fit),
             *_out_of_bounds(fit),
             *_differing_surroundings(fit),
             *_repeated(groups),
@@ -239,11 +239,11 @@ def _stopped(runs: Sequence[Run]) -> Iterator[str]:
     yield from (f"{run.label}: {stopped_text(run.facts)}" for run in runs if run.facts.get("stopped_by"))
 
 
-def _leaks(runs: Sequence[Run]) -> Iterator[str]:
-    """A line for each thing that tells of test images in training, with the runs that it was said of."""
+def _doubts(runs: Sequence[Run]) -> Iterator[str]:
+    """A line for what makes test scores doubtful, such as images that were trained on, with the runs it was said of."""
     found: dict[str, list[str]] = {}
     for run in runs:
-        for text in [*run.facts.get("leaks", {}).get(SPLIT, []), *run.facts.get("missing_images", {}).get(SPLIT, [])]:
+        for text in [*run.facts.get("doubts", {}).get(SPLIT, []), *run.facts.get("missing_images", {}).get(SPLIT, [])]:
             found.setdefault(text, []).append(run.label)
     yield from (f"{text} ({listed(labels)})" for text, labels in found.items())
 

@@ -173,7 +173,8 @@ def score_split(captioner: Model, data: CaptionData, split: Split, folder: RunFo
     scored = score_predictions(metrics, predictions, split, made=captioner.made)
     rows = scored.rows() + scored.slice_rows()
     rows += baseline_rows(captioner, data, split, recipe) if recipe.baselines else []
-    folder.note(leaks={**folder.state.get("leaks", {}), split: _leaks(captioner, data, split, recipe, rows)})
+    doubts = [*_unscored(metrics, rows, split), *_leaks(captioner, data, split, recipe, rows)]
+    folder.note(doubts={**folder.state.get("doubts", {}), split: doubts})
     if isinstance(captioner, Detector):
         rows, compared = concept_scores(folder, split, predictions, captioner.labels, rows)
         folder.note(guards={**folder.state["guards"], split: [asdict(guard) for guard in [*guards, *compared]]})
@@ -184,6 +185,13 @@ def score_split(captioner: Model, data: CaptionData, split: Split, folder: RunFo
     write_results(file, others + rows)
     folder.seal(*_sealed(split))
     return rows
+
+
+def _unscored(metrics: Mapping[str, Metric], rows: Sequence[Row], split: Split) -> list[str]:
+    """What is to be said of metrics that cannot be computed of these images, and so have no score."""
+    there = {row.metric for row in rows}
+    lost = [key for key, metric in metrics.items() if there.isdisjoint(metric.names)]
+    return [f"{split}: {key} is left out: of these images it cannot be computed (train.log says why)" for key in lost]
 
 
 def _leaks(captioner: Model, data: CaptionData, split: Split, recipe: Recipe, rows: Sequence[Row]) -> list[str]:

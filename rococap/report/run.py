@@ -63,7 +63,7 @@ def report(folder: RunFolder, split: Split, examples: Sequence[Example], caption
     state = folder.state
     checkpoint, monitor, best = state["best_checkpoint"], state["monitor"], state["best_score"]
     warned = [text for texts in state.get("missing_images", {}).values() for text in texts]
-    warned += state.get("leaks", {}).get(split, [])
+    warned += state.get("doubts", {}).get(split, [])
     stopped = f"The run was {stopped_text(state)}." if folder.stopped else ""
     lead = _LEAD.format(split, f"{len(predictions):,}", checkpoint, monitor, best, stopped)
     lead += Markup("").join(map(_WARNED.format, warned))

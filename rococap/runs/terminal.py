@@ -38,11 +38,11 @@ def show_run(folder: RunFolder) -> None:
 
 
 def show_warnings(folder: RunFolder) -> None:
-    """A line for whatever is missing of the data or leaks into it, and for each guard that is out of bounds."""
+    """A line for all that a score hangs on and does not show: missing data, leaks, guards that are out of bounds."""
     for texts in folder.state.get("missing_images", {}).values():
         for text in texts:
             Terminal().print(f"{text}: scores are of the others", style="yellow", soft_wrap=True)
-    for texts in folder.state.get("leaks", {}).values():
+    for texts in folder.state.get("doubts", {}).values():
         for text in texts:
             Terminal().print(text, style="bold red", soft_wrap=True)
     for split, guards in folder.state.get("guards", {}).items():

@@ -85,7 +85,7 @@ def test_a_dataset_that_is_not_known_here_is_no_hindrance(finished, tmp_path):
 def test_leaks_are_said_in_table_and_comparison(finished, tmp_path, capsys):
     for rank in (4, 8):
         folder = make_run(finished, tmp_path / str(rank), 0.5, lora__rank=rank)
-    folder.note(leaks={"test": ["test: 3 of 60 images also stand in train"]})
+    folder.note(doubts={"test": ["test: 3 of 60 images also stand in train"]})
     assert "test: 3 of 60 images also stand in train (8)" in compare([tmp_path]).notes
     show_warnings(folder)
     assert "test: 3 of 60 images also stand in train" in capsys.readouterr().out
