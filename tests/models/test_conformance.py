@@ -54,7 +54,13 @@ class Made:
         return (self.images.float() - captioner.mean) / captioner.std
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+# They share their code with others that stay: what breaks them breaks those too, but for a checkpoint's form.
+ALIKE = {"registers + gpt2", "clip + gpt2", "vit + roberta", "llava with siglip", "llava_med by name", "idefics3"}
+ALIKE |= {"clip before mistral", "registers before qwen3", "swin before llama", "qwen2_5_vl", "qwen3_vl_moe"}
+CHOSEN = [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in FAMILIES]
+
+
+@pytest.fixture(scope="module", params=CHOSEN)
 def made(request, tmp_path_factory):
     family = FAMILIES[request.param]
     torch.manual_seed(1)

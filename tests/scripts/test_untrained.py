@@ -43,6 +43,7 @@ def test_the_same_command_shows_it_again_and_another_split_is_scored_beside_it(u
     assert {row.split for row in read_results(folder.path / FILE)} == {"test", "valid"}
 
 
+@pytest.mark.slow
 def test_a_table_of_several_is_a_sweep(place, run):
     words = ["-m", "lora=zero_shot", "model.visual_tokens=49,196", *FEW, "model=tiny", "name=several"]
     done = run(ROOT / "train.py", *words)

@@ -83,6 +83,7 @@ def test_another_space_under_the_same_name_is_refused(place):
     assert none.returncode == 2 and "nothing to search" in none.stderr
 
 
+@pytest.mark.slow
 def test_trials_that_fail_do_not_end_a_search_until_they_are_too_many(place):
     words = ["-m", "hydra/sweeper=optuna", "seed=choice(101,1)", "name=failing", "hydra.sweeper.n_trials=6"]
     done = sweep(place, *words, "hydra.sweeper.max_failure_rate=1.0")
@@ -93,6 +94,7 @@ def test_trials_that_fail_do_not_end_a_search_until_they_are_too_many(place):
     assert "1 of " in stopped.stderr and "max_failure_rate=0.0" in stopped.stderr
 
 
+@pytest.mark.slow
 def test_a_trial_whose_process_died_has_failed_and_the_search_goes_on(place):
     space = ["seed=choice(104)", "lora.rank=int(interval(2,64))"]
     words = ["-m", "hydra/sweeper=optuna", *space, "name=dying", "hydra.sweeper.max_failure_rate=1.0"]
