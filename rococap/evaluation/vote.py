@@ -11,6 +11,7 @@ import numpy as np
 
 from rococap.metrics.base import FloatArray
 from rococap.metrics.cider import Cider
+from rococap.metrics.concepts import gold_codes
 from rococap.metrics.measure import measure
 from rococap.models.thresholds import choose
 from rococap.runs.folder import RunFolder
@@ -30,8 +31,11 @@ def vote(runs: Sequence[Path], split: Split, how: How | None) -> tuple[list[Pred
         how: None: mean of concepts, consensus of captions.
 
     Raises:
-        UserError: the runs are of different kinds, or have not predicted the same images, or do not go with `how`.
+        UserError: the runs are of different kinds, or have not predicted the same images, or do not go with `how`; or
+            what is right for an image differs between them.
     """
+    if len({run.resolve() for run in runs}) < max(2, len(runs)):
+        raise UserError("A vote needs two runs at least, each of them once.")
     folders = [RunFolder(run) for run in runs]
     kinds = {run: "concepts" if (run / file_of(split)).is_file() else "captions" for run in runs}
     said = [_predictions(folder, split) for folder in folders]
@@ -40,12 +44,8 @@ def vote(runs: Sequence[Path], split: Split, how: How | None) -> tuple[list[Pred
     kind = next(iter(kinds.values()))
     if how is not None and how not in WAYS[kind]:
         raise UserError(f"--how {how}: these runs give {kind}, which are joined by {' or '.join(WAYS[kind])}.")
-    if len(runs) < 2:
-        raise UserError("A vote needs two runs at least.")
-    first, *others = said
-    for run, other in zip(runs[1:], others, strict=True):
-        if other.keys() != first.keys():
-            raise UserError(f"{run} has other images of {split} than {runs[0]}.\nVote with runs of one dataset.")
+    first = said[0]
+    _require_one_truth(folders, said, split)
     texts = [{name: each[name].prediction for name in first} for each in said]
     made: tuple[str, ...] = (f"vote:{how or WAYS[kind][-1]} of {len(runs)}",)
     match how or WAYS[kind][-1]:
@@ -102,9 +102,11 @@ def consensus(texts: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 def _mean(folders: Sequence[RunFolder], split: Split) -> tuple[dict[str, str], float]:
     """Texts by id, and the threshold, which is chosen on valid for the mean."""
+    valid = [_predictions(folder, "valid") for folder in folders]
+    _require_one_truth(folders, valid, "valid")
+    known = valid[0]
     asked, judged = (mean_probabilities([_probabilities(f, each) for f in folders]) for each in (split, "valid"))
-    known = _predictions(folders[0], "valid")
-    gold = [listed(c.cui.strip().upper() for c in known[name].concepts if c.listed) for name in judged.ids]
+    gold = [listed(gold_codes(known[name].concepts)) for name in judged.ids]
     if asked.cuis != judged.cuis:
         raise UserError(f"{folders[0].path}: its probabilities of valid and of {split} are of different labels.")
     labels = Labels(tuple(map(Concept, judged.cuis)), (0,) * len(judged.cuis), 0)
@@ -129,6 +131,23 @@ def _predictions(folder: RunFolder, split: str) -> dict[str, Prediction]:
         raise UserError(_make(folder, split, folder.path / name))
     folder.verify(name)
     return {prediction.id: prediction for prediction in read_predictions(folder.path / name)}
+
+
+def _require_one_truth(folders: Sequence[RunFolder], said: Sequence[Mapping[str, Prediction]], split: Split) -> None:
+    """Raise UserError unless all have the same images, and the same is right for these."""
+    first, *others = said
+    for folder, other in zip(folders[1:], others, strict=True):
+        if other.keys() != first.keys():
+            raise UserError(
+                f"{folder.path} has other images of {split} than {folders[0].path}.\nVote with runs of one dataset, "
+                "and of as many images (data.val_images)."
+            )
+        for name, prediction in first.items():
+            if (prediction.references, prediction.concepts) != (other[name].references, other[name].concepts):
+                raise UserError(
+                    f"{folder.path} has other captions or concepts of {name} than {folders[0].path}.\nVote with runs "
+                    "of one dataset, and of one concepts.kind."
+                )
 
 
 def _make(folder: RunFolder, split: str, file: Path) -> str:

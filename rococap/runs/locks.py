@@ -24,7 +24,13 @@ def is_helper() -> bool:
 
 
 def require_writable(folder: Path) -> None:
-    """Make a folder that a command will write into; UserError where it cannot, before there is a result to lose."""
+    """Make a folder that a command will write into, before there is a result to lose.
+
+    Raises:
+        UserError: it cannot be written to, or is a run's, whose own predictions, scores or page would be lost.
+    """
+    if all((folder / name).is_file() for name in ("config.yaml", "run.json")):
+        raise UserError(f"{folder} is a run's folder, and what it holds would be lost: choose another with --out DIR.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
