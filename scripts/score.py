@@ -16,7 +16,7 @@ from rococap.checks.command_line import check_command_line
 from rococap.cli import Terminal, user_errors
 from rococap.config import register
 from rococap.evaluation.concept_table import concept_lines, write_concept_table
-from rococap.evaluation.other_formats import load, load_concepts
+from rococap.evaluation.other_formats import load, load_concepts, require_captions, require_concepts
 from rococap.evaluation.split_scores import scorable, score_predictions
 from rococap.metrics.base import Metric
 from rococap.metrics.measure import ready
@@ -67,6 +67,7 @@ def main() -> None:
     predictions = read(arguments.predictions, arguments.references)
     if not scorable(metrics, predictions):
         raise UserError(f"{arguments.predictions} holds no references to score against: give --references FILE.")
+    (require_concepts if of_concepts else require_captions)(arguments.predictions, predictions)
     split = arguments.split or arguments.predictions.stem
     with console.status(f"scoring {len(predictions):,} predictions"):
         scored = score_predictions(metrics, predictions, split, with_blind=not arguments.no_blind)

@@ -16,7 +16,7 @@ from rococap.types import Example, Split
 NEAR = 0.98  # cosine of features: what is less alike is no copy, and is not looked at
 SUSPICIOUS = 0.9  # of a score that ends at 1, by captions of the nearest training images
 _REPEATS = 0.05  # so many more captions of a split may stand in train than captions of train stand there twice
-_OF_ONE = ("facts", "bleu_1", "bleu_4", "meteor", "rouge_l", "rouge_1", "concepts_f1")
+_OF_ONE = ("facts", "bleu_1", "bleu_4", "meteor", "rouge_l", "rouge_1")
 
 
 def copied_images(
@@ -76,8 +76,7 @@ def warnings(
         f"{split}: captions of the nearest training images score {row.metric} {row.value:.2f}: {split} is in train, as "
         "good as"
         for row in rows
-        if (row.split, row.slice) == (split, "all")
-        and row.system in ("nearest", "neighbours")
+        if (row.split, row.system, row.slice) == (split, "nearest", "all")
         and row.metric in _OF_ONE
         and row.value >= SUSPICIOUS
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ from typing import Any
 from rococap.data.delimited import read_cells
 from rococap.data.ids import bare_id
 from rococap.data.tables import COLUMNS, read_table
+from rococap.metrics.concepts import gold_codes
 from rococap.runs.predictions import read_predictions, read_text
-from rococap.types import Concept, Prediction, UserError
+from rococap.types import Concept, Prediction, UserError, codes
+
+_CODE = re.compile(r"C\d+")
+_SEVERAL = re.compile(r"C\d{7}[^A-Z0-9]+C\d{7}")
 
 
 def load(path: Path, references: Path | None = None) -> list[Prediction]:
@@ -47,6 +52,24 @@ def load_concepts(path: Path, references: Path | None = None) -> list[Prediction
     made = {prediction.id: prediction for prediction in predictions}
     _require_same(path, made, references, truths, "concepts")
     return [Prediction(name, made[name].prediction, concepts=concepts) for name, concepts in truths.items()]
+
+
+def require_captions(path: Path, predictions: Sequence[Prediction]) -> None:
+    """Raise UserError where the predictions of a file are lists of concepts: as captions they would score 0."""
+    said = [p.prediction for p in predictions if p.prediction.strip()]
+    if said and all(_CODE.fullmatch(code) for text in said for code in codes(text) if code):
+        raise UserError(f"{path} holds lists of concepts, and no captions.\nGive --metrics concepts.")
+
+
+def require_concepts(path: Path, predictions: Sequence[Prediction]) -> None:
+    """Raise UserError where lists of concepts are not parted by semicolons, or the predictions of a file are none."""
+    form = "A list of concepts is C0040405;C0817096."
+    said = set().union(*(codes(p.prediction) for p in predictions)) - {""}
+    gold = set().union(*(gold_codes(p.concepts) for p in predictions)) - {""}
+    if several := sorted(code for code in said | gold if _SEVERAL.search(code)):
+        raise UserError(f"{path}, or what it is scored against, has {several[0]!r} for a concept.\n{form}")
+    if said and gold and not said & gold:
+        raise UserError(f"{path}: no image has any of its concepts, such as {min(said)!r:.40}.\n{form}")
 
 
 def holds_concepts(path: Path) -> bool:
@@ -120,7 +143,7 @@ def _once(path: Path, pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
             raise UserError(f"{path}, entry {number}: id {name!r} is repeated.")
         captions[name] = caption
     if not captions:
-        raise UserError(f"{path} holds no predictions.")
+        raise UserError(f"{path} holds nothing.")
     return captions
 
 

@@ -110,6 +110,7 @@ def test_a_table_of_concepts_against_rocov2s(tmp_path):
         (("x2,", "x7,"), (), "1 ids of made.csv are not in test_concepts.csv, such as x7"),
         (("x2,\n", "x2\n"), (), "made.csv, line 3: other fields than the header's"),
         (("CUIs", "Caption"), (), "made.csv has no column"),
+        (("C0817096; C0040405", '"C0817096,C0040405"'), (), "has 'C0817096,C0040405' for a concept"),
         ((), ("bleu",), "captions and concepts are not scored together"),
     ],
 )
