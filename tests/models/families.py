@@ -231,6 +231,10 @@ FAMILIES = {
     },
 }
 
+# They share their code with others that stay: what breaks them breaks those too, but for a checkpoint's form.
+ALIKE = {"registers + gpt2", "clip + gpt2", "vit + roberta", "llava with siglip", "llava_med by name", "idefics3"}
+ALIKE |= {"clip before mistral", "registers before qwen3", "swin before llama", "qwen2_5_vl", "qwen3_vl_moe"}
+
 
 def loss_of(logits, labels, mask):
     """Summed cross-entropy over real tokens."""

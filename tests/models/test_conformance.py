@@ -11,7 +11,7 @@ import pytest
 import torch
 from blip_checkpoints import stir
 from commands import LORA
-from families import FAMILIES, Family, loss_of
+from families import ALIKE, FAMILIES, Family, loss_of
 from PIL import Image
 
 from rococap.models.audit import audit, refuse_missing_gradients
@@ -54,9 +54,6 @@ class Made:
         return (self.images.float() - captioner.mean) / captioner.std
 
 
-# They share their code with others that stay: what breaks them breaks those too, but for a checkpoint's form.
-ALIKE = {"registers + gpt2", "clip + gpt2", "vit + roberta", "llava with siglip", "llava_med by name", "idefics3"}
-ALIKE |= {"clip before mistral", "registers before qwen3", "swin before llama", "qwen2_5_vl", "qwen3_vl_moe"}
 CHOSEN = [pytest.param(name, marks=[pytest.mark.slow] * (name in ALIKE)) for name in FAMILIES]
 
 
