@@ -25,7 +25,7 @@ from rococap.types import UserError
 log = logging.getLogger(__name__)
 
 _NUMBER = re.compile(r"(?:\D*[^\d.-])?(\d+(?:\.\d+)?)(?:\s*/\s*(\d+))?\.?", re.ASCII)
-_THOUGHT = re.compile(r"<think>.*?</think>", re.DOTALL)
+_THOUGHT = re.compile(r"<think>.*?(?:</think>|\Z)", re.DOTALL)  # one that was cut off is no answer
 _SAID_EVERY = 30.0  # seconds
 _HOW_TO_SET = """\
 Say which: metrics.judge.url=https://HOST/v1 metrics.judge.model=NAME; any server that speaks OpenAI's chat completions

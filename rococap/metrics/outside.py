@@ -33,6 +33,7 @@ class OutsideMetric(Metric):
     """
 
     key: ClassVar[str]  # in a recipe
+    counted: ClassVar[tuple[str, ...]] = ()  # names that are no means of their samples' scores
     tokenizer: ClassVar[Tokenizer] = AsWritten()
 
     def __init__(self, python: str | None) -> None:
@@ -80,8 +81,9 @@ class OutsideMetric(Metric):
         return np.divide(above, below, out=np.full_like(above, np.nan), where=below != 0)
 
     def perfect(self, sums: FloatArray, samples: int) -> FloatArray:
-        """`[..., 2 x names]`: 1, of the usual denominator."""
-        below = np.split(sums, 2, axis=-1)[1] / samples
+        """`[..., 2 x names]`: 1, of the usual denominator, which is 1 of a mean."""
+        counted = np.array([name in self.counted for name in self.names])
+        below = np.where(counted, np.split(sums, 2, axis=-1)[1] / samples, 1.0)
         return np.concatenate([below, below], axis=-1)
 
     def _run(self, pairs: Sequence[Pair]) -> dict[str, Any]:

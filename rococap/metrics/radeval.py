@@ -36,6 +36,7 @@ class RadEval(OutsideMetric):
     """
 
     key = "radeval"
+    counted = SCORES["f1chexbert"]
 
     def __init__(self, scores: list[str], part: str = "region=chest", python: str | None = None) -> None:
         super().__init__(python)

@@ -140,7 +140,8 @@ def test_a_slow_server(server):
 
 
 @pytest.mark.parametrize(
-    "nonsense", ["it agrees", "11", "", "-1", "Score: -1", "7/100", "7 or 8", "nan", "<think>9</think>"]
+    "nonsense",
+    ["it agrees", "11", "", "-1", "Score: -1", "7/100", "7 or 8", "nan", "<think>9</think>", "<think>perhaps\n9"],
 )
 def test_nonsense_is_an_error_that_names_the_image(server, nonsense):
     server.behave = lambda question, count: nonsense if "reference c" in question else None
@@ -149,7 +150,7 @@ def test_nonsense_is_an_error_that_names_the_image(server, nonsense):
         UserError, match=r"judge gives 1 of 3 images of test no number: image1 \(it answered"
     ) as refusal:
         score_predictions({"judge": judge(server)}, said, "test", with_blind=False)
-    assert not nonsense or nonsense[:20] in str(refusal.value)
+    assert not nonsense or nonsense.split()[0] in str(refusal.value)
     server.behave = lambda question, count: None
     rows = score_predictions({"judge": judge(server)}, said, "test").rows()  # nonsense is asked again
     assert {row.metric for row in rows} == {"judge", "judge_blind", "judge_gain"}

@@ -69,6 +69,19 @@ def test_who_always_wins_is_not_certain_to():
     assert pair.differs
 
 
+def test_intervals_of_several_pairs_hold_together():
+    """With three systems each leaves out a third of 5 %."""
+    captions = tuple(Caption(letter, (letter,)) for letter in "abc")
+    key = Key(("a", "b", "c"), "salt", tuple(Entry(str(n), "", captions) for n in range(10)))
+    values = {scale: np.tile([1.0, 2, 3], 10) for scale in ("place", "correct", "complete")}
+    lows = [pair.share.low for pair in score(key, [Answers("Ann", values)]).preferences]
+    assert lows == pytest.approx([(0.025 / 3) ** 0.1] * 3)
+    values["place"][:3] = [2, 1, 3]
+    wider = score(key, [Answers("Ann", values)]).preferences[0].share
+    (alone,) = score(study([1] * 10), [answers("Ann", values["place"][::3], values["place"][1::3])]).preferences
+    assert wider.value == alone.share.value and wider.low < alone.share.low
+
+
 def test_images_of_one_patient_are_one_draw():
     """Five patients with 20 images each, all alike, are no surer than five images."""
     wins = np.repeat([1, 1, 1, 2, 1], 20)

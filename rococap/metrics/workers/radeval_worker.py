@@ -1,6 +1,7 @@
 """Run by the Python that has RadEval 2, see `rococap.metrics.radeval`."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,11 @@ _LARGE = {"green": "StanfordAIMI/GREEN-radllama2-7b"}  # takes a minute to load:
 
 def load(settings: dict[str, Any], wanted: bool) -> tuple[Callable[[list[Pair]], Scores], list[str]]:
     """Settings are `metrics`, RadEval's names, and `keys`, the scores that each of them gives, in that order."""
+    with suppress(ImportError):
+        import nltk
+
+        nltk.download = lambda *_, **__: False  # RadEval would fetch what it needs when it is imported
+
     from radeval import RadEval
 
     names, keys = settings["metrics"], settings["keys"]
