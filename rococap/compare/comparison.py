@@ -6,7 +6,6 @@ that luck is estimated.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,12 @@ import numpy as np
 
 from rococap.compare.gather import SPLIT, Sample, gather, listed
 from rococap.compare.runs import SEED, Run, Setting, axes, find_runs, settings
+from rococap.compare.selection import chosen_score, monitor_of, rank
 from rococap.compare.significance import LEVEL, differences, seed_variance
 from rococap.metrics.base import FloatArray
 from rococap.metrics.bootstrap import SEED as NOISE
 from rococap.metrics.bootstrap import interval, steady
 from rococap.runs.folder import stopped_text
-from rococap.runs.monitor import sign
 from rococap.types import UserError
 
 Mark = Literal["best", "tie", "better", ""]
@@ -102,8 +101,8 @@ def compare(
         _require_one_dataset(fit)
     swept, names = axes(runs), _names(fit, samples)
     groups = settings(fit, swept)
-    monitor, unchosen = _monitor(fit) if select == "val" else (None, "")
-    groups = sorted(groups, key=lambda group: _rank(group, monitor, samples[names[0]]))
+    monitor, unchosen = monitor_of(fit) if select == "val" else (None, "")
+    groups = sorted(groups, key=lambda group: rank(group, monitor, samples[names[0]]))
     return Comparison(
         swept,
         names,
@@ -119,33 +118,9 @@ def compare(
             *_repeated(groups),
         ],
         monitor,
-        [_chosen_score(group) for group in groups] if monitor else [],
+        [chosen_score(group) for group in groups] if monitor else [],
         all(len(group.runs) == 1 for group in groups),
     )
-
-
-def _monitor(runs: Sequence[Run]) -> tuple[str | None, str]:
-    """What chose the checkpoints of all runs, such as val/cider; or None, and why it cannot choose a setting."""
-    monitors = dict.fromkeys(str(run.facts.get("monitor")) for run in runs)
-    without = [run.label for run in runs if math.isnan(run.folder.best_score)]
-    if len(monitors) > 1:
-        return None, f"the best was chosen on test: checkpoints were chosen by different values ({', '.join(monitors)})"
-    if without:
-        return None, f"the best was chosen on test: {listed(without)} has no validation score"
-    return next(iter(monitors)), ""
-
-
-def _chosen_score(group: Setting) -> float:
-    """The mean of its runs' validation scores."""
-    return float(np.mean([run.folder.best_score for run in group.runs]))
-
-
-def _rank(group: Setting, monitor: str | None, samples: Mapping[str, Sample]) -> float:
-    """The less the better: by the value that chose, or by the test score in the first metric; without one the last."""
-    if monitor is not None:
-        return -sign(monitor) * _chosen_score(group)
-    values = [samples[run.label].value for run in group.runs if run.label in samples]
-    return -float(np.mean(values)) if values else math.inf
 
 
 def _require_one_dataset(runs: Sequence[Run]) -> None:

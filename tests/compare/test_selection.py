@@ -37,6 +37,29 @@ def test_a_loss_chooses_the_least_and_without_one_value_for_all_test_does(finish
     assert seen.chosen_by is None and any("chosen on test: checkpoints were chosen by" in note for note in seen.notes)
 
 
+@pytest.mark.parametrize(
+    ("monitor", "setting", "comparable"),
+    [
+        ("val/facts", {"data__val_images": 20}, False),
+        ("val/facts", {"data__max_tokens": 20}, True),
+        ("val/loss", {"data__max_tokens": 20}, False),
+        ("val/loss", {"lora__rank": 20}, True),
+    ],
+)
+def test_valid_scores_of_other_images_and_losses_of_other_tokens_choose_nothing(
+    monitor, setting, comparable, finished, tmp_path
+):
+    make_run(finished, tmp_path / "a", 0.5).note(monitor=monitor, best_score=0.5)
+    make_run(finished, tmp_path / "b", 0.5, **setting).note(monitor=monitor, best_score=0.6)
+    seen = compare([tmp_path])
+    said = [note for note in seen.notes if "chosen on test" in note]
+    name = next(iter(setting)).replace("__", ".")
+    assert said == (
+        [] if comparable else [f"the best was chosen on test: {monitor} is not of the same in all runs ({name})"]
+    )
+    assert (seen.chosen_by is not None) == comparable
+
+
 def test_the_interval_of_several_seeds_knows_of_seeds(finished, tmp_path):
     for rank in (4, 8):
         for seed, skill in enumerate((0.4, 0.6, 0.8)):
