@@ -50,8 +50,8 @@ def legend(comparison: Comparison) -> str:
     luck = "" if comparison.chosen_by else " left: of the highest score, without the luck of having been picked for it."
     return (
         f"* the setting {first}; = not significantly different from it ({test}){better}. Cells: mean ± standard "
-        f"deviation over seeds, 95 % interval over images and seeds. seen: of a tie, the difference that four of five "
-        f"such comparisons would have found.{luck}{missing}"
+        "deviation over seeds, 95 % interval over images and seeds. sees: of a tie, the smallest difference that four "
+        f"of five such comparisons would find.{luck}{missing}"
     )
 
 
@@ -172,7 +172,7 @@ def remark(score: Score) -> str:
     """What a cell says beside a score and its interval; empty where that is nothing."""
     if score.corrected is not None:
         return f"left {score.corrected:.4f}"
-    return f"seen {score.visible:.4f}" if score.mark == "tie" else ""
+    return f"sees ≥{score.visible:.4f}" if score.mark == "tie" else ""
 
 
 def _deviation(score: Score) -> str:

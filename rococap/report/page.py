@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -83,15 +84,28 @@ def _as_text(drawn: Any) -> Any:
     return _TAG.sub("&lt;", drawn) if isinstance(drawn, str) else drawn
 
 
+NUMBER = ' class="number"'
+
+
 def html_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
     """A table; cells that are numbers stand on the right. Wide ones scroll by themselves."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in header)
+    rows = [list(row) for row in rows]
+    columns = list(zip_longest(*rows, fillvalue=""))
+    numbers = [
+        any(map(_is_number, cells)) and all(_is_number(cell) or cell == "" for cell in cells) for cells in columns
+    ]
+    kinds = dict(zip(range(len(header)), numbers, strict=False))
+    head = "".join(f"<th{NUMBER * kinds.get(place, False)}>{escape(name)}</th>" for place, name in enumerate(header))
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return Markup(f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>')
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))
+
+
 def _cell(value: object) -> str:
-    kind = ' class="number"' if isinstance(value, (int, float)) else ""
+    kind = NUMBER if _is_number(value) else ""
     text = f"{value:,}" if isinstance(value, int) else f"{value:z.4f}" if isinstance(value, float) else value
     return f"<td{kind}>{escape(text)}</td>"
 
