@@ -78,9 +78,8 @@ def make_sheet(arguments: argparse.Namespace) -> None:
     wanted = arguments.images or images_needed(arguments.difference, len(systems))
     key = draw(runs, said, wanted, secrets.token_hex(16))
     require_writable(out)
-    with console.status(f"drawing {len(key.entries):,} images"):
-        sheet = sheet_of(key, examples)
-        drawn = sheet_page(sheet)
+    sheet = sheet_of(key, examples)
+    drawn = sheet_page(sheet)
     key.write(out / KEY)
     folder = out / HANDED_OUT
     folder.mkdir(exist_ok=True)

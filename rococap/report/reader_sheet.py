@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
+from rococap.cli import with_progress
 from rococap.data.image import read
 from rococap.report.page import page, picture, template
 from rococap.study.sheet import COLUMNS, HIGHEST, PLACE, SCALES, Card, Sheet
@@ -18,10 +19,11 @@ _LEAD = (
 
 def sheet_page(sheet: Sheet) -> str:
     """The page as text, images included. Raises UnreadableImage."""
+    shown = with_progress(sheet.cards, len(sheet.cards), "images", "Drawing the sheet", lambda _: 1)
     content = template("reader_sheet").render(
         code=sheet.code,
         columns=COLUMNS,
-        cards=[_card(card) for card in sheet.cards],
+        cards=[_card(card) for card in shown],
         scales=SCALES,
         highest=HIGHEST,
         place=PLACE,

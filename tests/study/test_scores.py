@@ -8,6 +8,7 @@ from rococap.study.agreement import alpha, coincidences
 from rococap.study.key import Caption, Entry, Key
 from rococap.study.returned import Answers
 from rococap.study.scores import score
+from rococap.study.size import images_needed
 
 N = np.nan
 # Krippendorff (2011), section D: four observers, twelve units.
@@ -117,3 +118,15 @@ def test_intervals_hold(monkeypatch):
 def test_intervals_hold_in_many_studies(truth, patients, monkeypatch):
     monkeypatch.setattr(scores, "RESAMPLES", 1000)
     assert 0.91 <= covered(truth, patients, 1000) <= 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("difference", [0.1, 0.15, 0.25])
+def test_a_study_of_the_size_that_is_needed_sees_the_difference(difference, monkeypatch):
+    monkeypatch.setattr(scores, "RESAMPLES", 1000)
+    draw, images = np.random.default_rng(1), images_needed(difference, 2)
+    told = {0.5: 0, 0.5 + difference: 0}
+    for share in sorted(told) * 500:
+        first = 1 + (draw.random(images) > share)
+        told[share] += score(study([1] * images), [answers("Ann", first, 3 - first)]).preferences[0].differs
+    assert told[0.5] <= 0.07 * 500 and 0.74 * 500 <= told[0.5 + difference] <= 0.86 * 500
