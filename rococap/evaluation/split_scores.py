@@ -12,6 +12,7 @@ from rococap.evaluation.slices import LEAST, slices, within
 from rococap.metrics import blind
 from rococap.metrics.base import FloatArray, IntArray, Metric, Unscored
 from rococap.metrics.bootstrap import bootstrap, group_numbers, interval, jump, steady
+from rococap.metrics.imageclef import COMPOSITES, composites
 from rococap.metrics.measure import measure, score
 from rococap.metrics.signature import signature
 from rococap.runs.results import Row
@@ -44,7 +45,8 @@ class Scored:
         A single image gets neither interval nor blind score, images of a single patient or article no interval, and
         no score does whose interval could not be believed (`rococap.metrics.bootstrap`).
         """
-        return list(self._rows("all", np.arange(len(self.predictions)), self.statistics))
+        rows = list(self._rows("all", np.arange(len(self.predictions)), self.statistics))
+        return rows + list(_composite_rows(rows))
 
     def slice_rows(self) -> list[Row]:
         """Scores with intervals of the parts that have at least `LEAST` images, see `rococap.evaluation.slices`.
@@ -74,6 +76,21 @@ class Scored:
                 groups = [p.group for p in chosen]
                 for estimate in _estimates(metric, measured[key][:, mine], groups, left_out):
                     yield Row(self.split, self.system, part, *estimate, len(chosen), signed[key])
+
+
+def _composite_rows(rows: Sequence[Row]) -> Iterator[Row]:
+    """What ImageCLEF ranks by, as far as its parts are there: means of scores, without intervals."""
+    found = {row.metric: row for row in rows}
+    whole, lacking = composites(found)
+    for name, parts in whole.items():
+        for suffix in ("", "_blind", "_gain"):
+            if all(part + suffix in found for part in parts):
+                of = [found[part + suffix] for part in parts]
+                mean = float(np.mean([row.value for row in of]))
+                yield replace(of[0], metric=name + suffix, value=mean, ci_low=None, ci_high=None)
+    for name, absent in lacking.items():
+        of_all, lost = ", ".join(COMPOSITES[name]), ", ".join(absent)
+        log.info("%s is not given: it is of %s, and there is no %s", name, of_all, lost)
 
 
 def signatures(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import string
+from collections.abc import Iterable
 
 from rococap.metrics.text import Texts
 
@@ -50,3 +51,20 @@ def without_text(text: str, edition: int) -> bool:
 
 
 IMAGECLEF = ImageClefTokenizer()
+
+
+# What ImageCLEFmedical Caption ranks by since 2025: means of scores. `similarity` is of MedImageInsight's embeddings of
+# image and caption, which no metric here computes.
+COMPOSITES = {
+    "imageclef_relevance": ("bertscore_f1", "rouge_1", "similarity"),
+    "imageclef_factuality": ("medcat", "alignscore"),
+}
+
+
+def composites(names: Iterable[str]) -> tuple[dict[str, tuple[str, ...]], dict[str, list[str]]]:
+    """Of the composites of which some part is among scores: those that can be had, and what the others lack."""
+    there = set(names)
+    begun = {name: parts for name, parts in COMPOSITES.items() if there.intersection(parts)}
+    lacking = {name: [part for part in parts if part not in there] for name, parts in begun.items()}
+    whole = {name: parts for name, parts in begun.items() if not lacking[name]}
+    return whole, {name: parts for name, parts in lacking.items() if parts}

@@ -4,12 +4,13 @@ import random
 import numpy as np
 import pytest
 
-from rococap.evaluation.split_scores import score_predictions
+from rococap.evaluation.split_scores import _composite_rows, score_predictions
 from rococap.metrics.bleu import Bleu
 from rococap.metrics.cider import Cider
 from rococap.metrics.concept_f1 import ConceptDictionaryF1
 from rococap.metrics.measure import score
 from rococap.metrics.rouge_l import RougeL
+from rococap.runs.results import Row
 from rococap.types import Concept, Prediction, UserError
 
 METRICS = {"rouge_l": RougeL(), "bleu": Bleu(), "cider": Cider()}
@@ -51,6 +52,20 @@ def test_one_caption_for_every_image_gains_nothing():
     assert all(row.value == pytest.approx(0, abs=1e-12) for row in gains)
     told = [row for row in gains if rows[row.metric.removesuffix("_gain")].ci_low is not None]
     assert told and all((row.ci_low, row.ci_high) == pytest.approx((0, 0), abs=1e-12) for row in told)
+
+
+def test_what_imageclef_ranks_by_is_the_mean_of_its_parts_or_says_what_it_lacks(caplog):
+    signed = Row("test", "model", "all", "medcat", 0.4, 0.1, 0.6, 9, "n:9")
+    rows = [signed, dataclasses.replace(signed, metric="alignscore", value=0.2)]
+    blind = [dataclasses.replace(row, metric=f"{row.metric}_blind", value=row.value / 2) for row in rows]
+    found = {row.metric: row for row in _composite_rows([*rows, *blind])}
+    assert {name: row.value for name, row in found.items()} == pytest.approx(
+        {"imageclef_factuality": 0.3, "imageclef_factuality_blind": 0.15}
+    )
+    assert all(row.ci_low is None for row in found.values())
+    with caplog.at_level("INFO"):
+        assert not list(_composite_rows([dataclasses.replace(signed, metric="rouge_1")]))
+    assert "imageclef_relevance is not given" in caplog.text and "there is no bertscore_f1, similarity" in caplog.text
 
 
 def test_a_score_that_a_few_captions_would_change_has_no_interval():
