@@ -42,7 +42,7 @@ from rococap.metrics.base import Metric
 from rococap.models.base import Model
 from rococap.processes.group import group
 from rococap.recipe.captioning import asking, encoding
-from rococap.recipe.parts import build_captioner
+from rococap.recipe.parts import build_captioner, prompting_of
 from rococap.recipe.recipe import Recipe
 from rococap.runs.predictions import PredictionWriter, read_predictions
 from rococap.runs.results import Row, read_results, write_results
@@ -115,12 +115,15 @@ class _Known:
         """Where they are kept."""
         of_concepts = ("concepts",) if self.recipe.detects or self.recipe.prompts else ()
         groups = ("model", "precision", "decoding", *of_concepts)
+        model = {group: self.recipe.settings[group] for group in groups}
+        if prompting := prompting_of(self.recipe):
+            model["prompts"] = prompting.digest
         key = keys.Captions(
             dataset=self.data.fingerprint,
             chosen=self.recipe.chosen_examples,
             weights=self.base.tower_digest(),
             encoding=self.base.encoding,
-            model={group: self.recipe.settings[group] for group in groups},
+            model=model,
             arithmetic=self.recipe.arithmetic,
             device=self.recipe.device,
         )

@@ -103,8 +103,7 @@ def beside(captioner: Model, recipe: Recipe) -> Callable[[Example, int], Beside]
 
 def prompting_of(recipe: Recipe) -> Prompting | None:
     """Which concepts stand before each caption; None where none do."""
-    run = None if recipe.concepts.run is None else Path(recipe.concepts.run)
-    return Prompting(recipe.prompts, run, detecting) if recipe.prompts else None
+    return Prompting(recipe.prompts, recipe.concepts.folder, detecting) if recipe.prompts else None
 
 
 def detecting(run: Path) -> Callable[[Image], str]:

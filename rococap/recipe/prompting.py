@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,10 +48,14 @@ class Prompting:
         text = self._predicted.get(example.id)
         if text is None:
             raise UserError(
-                f"model.concepts=predicted: {self.run} has no prediction for {example.id}.\nMake those of each split: "
-                f"python scripts/evaluate.py --run {self.run} --split train (then valid, and test)"
+                f"model.concepts=predicted: {self.run} has no prediction for {example.id}.\n{_make(self.run)}"
             )
         return words(text, self._names)
+
+    @property
+    def digest(self) -> str:
+        """Of what was predicted; empty where the images' own concepts are taken."""
+        return "" if self.kind == "gold" else hashlib.sha256(repr(sorted(self._predicted.items())).encode()).hexdigest()
 
     def of_image(self, image: Image) -> str:
         """The words before the caption of an image that is of no dataset; raises UserError for gold ones."""
@@ -87,6 +92,20 @@ def require_detector(run: Path) -> None:
             f"concepts.run={run} is no finished run of a detector: it has predicted no concepts.\n"
             "Give the folder of one (model=detector)."
         )
+
+
+def require_predictions(run: Path) -> None:
+    """Raise UserError unless a folder is that of a detector's run which has predicted all splits."""
+    require_detector(run)
+    if missing := [split for split in SPLITS if not (run / "predictions" / f"{split}.jsonl").is_file()]:
+        raise UserError(f"concepts.run={run} has not predicted {' and '.join(missing)}.\n{_make(run)}")
+
+
+def _make(run: Path | None) -> str:
+    return (
+        "Make those of each split of this data: "
+        f"python scripts/evaluate.py --run {run} --split train (then valid, and test)"
+    )
 
 
 def words(text: str, names: dict[str, str]) -> str:

@@ -74,6 +74,11 @@ class Concepts:
     run: str | None = None
     neighbours: int = 10
 
+    @property
+    def folder(self) -> Path | None:
+        """Of the detector's run whose concepts stand before captions."""
+        return None if self.run is None else Path(self.run).expanduser()
+
 
 @dataclass(frozen=True)
 class Recipe:

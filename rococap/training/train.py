@@ -31,6 +31,7 @@ from rococap.processes.group import part, set_up
 from rococap.recipe.labels import FILE, require_judged, write_labels
 from rococap.recipe.memory import out_of_memory_named
 from rococap.recipe.parts import build_captioner, build_data, load_best
+from rococap.recipe.prompting import require_predictions
 from rococap.recipe.recipe import Recipe
 from rococap.runs.changes import conf_folder, write_environment
 from rococap.runs.environment import environment
@@ -80,6 +81,8 @@ def train(cfg: DictConfig, folder: RunFolder, clock: Clock, report: evaluate.Rep
             require_judged(recipe.source, recipe.concepts.threshold)
         if not is_helper():
             write_labels(folder.path / FILE, recipe.labels)
+    if recipe.prompts == "predicted" and recipe.concepts.folder is not None:
+        require_predictions(recipe.concepts.folder)
     captioner = build_captioner(recipe)
     set_up_training(captioner, activations=cfg.checkpoint_activations, compiled=cfg.compile)
     parts = audit(captioner)

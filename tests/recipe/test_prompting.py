@@ -12,6 +12,7 @@ from rococap.checks.command_line import check_command_line
 from rococap.data.datamodule import CaptionData
 from rococap.data.image import read
 from rococap.data.phantom.source import Phantom
+from rococap.evaluation.baselines import _Known
 from rococap.evaluation.watching import watch
 from rococap.metrics.signature import difference
 from rococap.models.audit import audit
@@ -20,7 +21,7 @@ from rococap.models.label_loss import label_loss
 from rococap.models.tiny import tiny
 from rococap.recipe.labels import labels_of
 from rococap.recipe.parts import beside, detecting, with_concepts
-from rococap.recipe.prompting import MOST, Prompting, words
+from rococap.recipe.prompting import MOST, Prompting, require_predictions, words
 from rococap.recipe.recipe import Recipe
 from rococap.report.attention import why_no_maps
 from rococap.runs.checkpoints import load
@@ -91,6 +92,28 @@ def test_predicted_concepts_are_those_of_a_detectors_run(detected, finished, tmp
         Prompting("predicted", finished, detecting).of(example)
     with pytest.raises(UserError, match="is no run's folder"):
         Prompting("predicted", tmp_path, detecting).of(example)
+
+
+def test_what_was_predicted_is_asked_for_at_once_and_tells_the_systems_apart(detected, base, tmp_path, monkeypatch):
+    monkeypatch.setenv("ROCOCAP_CACHE", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    predictions = Path(shutil.copytree(detected, tmp_path / "detector"), "predictions")
+    changed, captioner = knowing(base, concepts="predicted", run="~/detector")
+    for split in ("train", "valid"):
+        (predictions / f"{split}.jsonl").unlink(missing_ok=True)
+    with pytest.raises(UserError, match=r"has not predicted train and valid\.\nMake those of each split"):
+        require_predictions(changed.concepts.folder)
+    for split in ("train", "valid"):
+        shutil.copy(predictions / "test.jsonl", predictions / f"{split}.jsonl")
+    require_predictions(changed.concepts.folder)
+    for split in ("train", "valid", "test"):
+        text = (predictions / "test.jsonl").read_text().replace("phantom_test", f"phantom_{split}")
+        (predictions / f"{split}.jsonl").write_text(text)
+    data = CaptionData(SOURCE, captioner.processor, batch_size=4, **DATA)
+    before = _Known(captioner, data, "test", changed).folder
+    assert _Known(captioner, data, "test", changed).folder == before
+    (predictions / "test.jsonl").write_text(text.replace('"prediction": "C', '"prediction": "C9;C'))
+    assert _Known(captioner, data, "test", changed).folder != before
 
 
 def test_a_prompt_leaves_room_for_the_caption(base):
