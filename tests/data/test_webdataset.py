@@ -50,7 +50,7 @@ def own(tmp_path):
     """A table whose images have several captions, patients, concepts and licences."""
     names = draw(tmp_path / "own")
     lines = rows(names)
-    lines += [{**line, "report": "Another,\nlonger one"} for line in lines[::3]]
+    lines += [{**line, "report": "Another,\nlonger\u2028on\x85e"} for line in lines[::3]]
     more = [{**line, "CUIs": "C0000001;C0000002", "licence": "CC BY 4.0"} for line in lines]
     return table(write(tmp_path / "own" / "own.jsonl", more))
 

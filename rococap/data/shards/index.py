@@ -162,7 +162,8 @@ def _row(sample: Sample) -> list[Any]:
 def _listed(content: bytes, root: str) -> list[tuple[Shard, Held]]:
     where = f"{said(root)}/{INDEX}"
     try:
-        head, *rows = content.decode("utf-8").splitlines()
+        # Captions hold other ends of lines, such as U+2028.
+        head, *rows = filter(None, content.decode("utf-8").split("\n"))
         facts = json.loads(head)
         if facts["rococap"] != FORMAT:
             raise UserError(f"{where} is of another version of rococap.\nWrite the shards again, or delete it.")
