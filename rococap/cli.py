@@ -71,8 +71,10 @@ class Interrupted(BaseException):
 def user_errors() -> Iterator[None]:
     """Wrap a command: `with user_errors():`, or `@user_errors()` above its `main`.
 
-    A UserError or a signal ends the process without a traceback; any other exception keeps its own.
+    A UserError or a signal ends the process without a traceback; any other exception keeps its own. What bitsandbytes
+    advises on being imported, of kernels to install, is not for the user.
     """
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         yield
     except UserError as error:

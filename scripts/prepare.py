@@ -58,7 +58,6 @@ def main() -> None:
     require_writable(arguments.out)
     for name in ("rococap.data.splits", "rococap.data.kept.images"):  # the reports tell it better
         logging.getLogger(name).setLevel(logging.ERROR)
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # what it lacks is no matter of a report's
     source = build(cfg.data.source)
     there, missing = available(source)
     if not there:  # said before anything heavy is imported

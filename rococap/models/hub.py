@@ -51,7 +51,7 @@ if "TRANSFORMERS_VERBOSITY" not in os.environ:  # its warnings speak of choices 
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # of kernels to install, and at each step that int8 rounds
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # at each step it says what int8 rounds
 logging.getLogger("huggingface_hub.utils._http").setLevel(logging.ERROR)  # its retries; the outcome is told below
 
 

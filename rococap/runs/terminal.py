@@ -34,6 +34,8 @@ def show_run(folder: RunFolder) -> None:
         best = f"best {state['monitor']} {state['best_score']:.4f} ({state['best_checkpoint']})"
     minutes, seconds = divmod(round(state["wall_seconds"]), 60)
     console.print(f"{best}, {minutes} min {seconds} s, {state['peak_memory']['rss_mib']:,.0f} MiB")
+    if (page := folder.path / "report.html").is_file():
+        console.print(f"look: {page}\nthen: python scripts/caption.py --run {folder.path} IMAGE...", soft_wrap=True)
     console.print(f"{folder.path}", soft_wrap=True)
 
 
