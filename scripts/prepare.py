@@ -59,7 +59,12 @@ def main() -> None:
     for name in ("rococap.data.splits", "rococap.data.kept.images"):  # the reports tell it better
         logging.getLogger(name).setLevel(logging.ERROR)
     source = build(cfg.data.source)
+    readers = [logging.getLogger(f"rococap.data.{name}") for name in ("lines", "own", "webdataset")]
+    for reader in readers:  # which columns are taken, and how splits are made
+        reader.setLevel(logging.INFO)
     there, missing = available(source)
+    for reader in readers:  # the data is read once more, for the images to decode
+        reader.setLevel(logging.ERROR)
     if not there:  # said before anything heavy is imported
         raise next(iter(missing.values()))
     if arguments.shards is not None:

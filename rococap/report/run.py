@@ -141,8 +141,8 @@ def _scores(rows: Sequence[Row]) -> Markup:
     signed = [[name, text] for name, text in signatures.items() if not name.endswith(("_blind", "_gain"))]
     return html_table(header, lines) + Markup(
         "<p class='quiet'>Intervals are 95 % bootstrap intervals over images. Blind: the same captions given to other "
-        "images. Gain: score over blind; a model that does not look has none. No interval: a few right captions more "
-        "would leave it.{}</p>"
+        "images. Gain: score over blind; a model that does not look has none. No interval: none is computed, or a few "
+        "right captions more would leave it.{}</p>"
         "<details><summary>Signatures: how each score was made</summary>{}</details>"
     ).format(known, html_table(["metric", "signature"], signed))
 

@@ -91,7 +91,7 @@ def score_table(rows: Sequence[Row]) -> Table:
 
 def _legend(with_blind: bool, others: Iterable[str], without: bool) -> list[str]:
     blind = ["blind: its captions given to other images", "gain: score over blind"] if with_blind else []
-    missing = ["no interval: a few right captions more would leave it"] if without else []
+    missing = ["no interval: none is computed, or a few right captions more would leave it"] if without else []
     return [*blind, *(f"{system}: {OTHERS[system]}" for system in others), *missing]
 
 

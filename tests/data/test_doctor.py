@@ -77,7 +77,7 @@ def test_leaks_are_left_out_of_training_where_asked(source, caplog):
         settings = dict(
             fraction=0.5, subset_seed=3, batch_size=4, length_pool=32, workers=0, val_images=None, max_tokens=9, seed=0
         )
-        return CaptionData(source, Words(), **(settings | changes))
+        return CaptionData(source, Words(), allow_missing=True, **(settings | changes))
 
     def chosen(**changes) -> set[str]:
         return {example.id for example in module(**changes).examples("train")}

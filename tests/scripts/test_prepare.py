@@ -29,7 +29,8 @@ def prepare(here):
 @pytest.fixture(scope="module")
 def done(here, prepare):
     dirty(here / "data")
-    return prepare("data=rocov2", "data.root=data", "model=tiny", "data.fraction=1", "--out", "report")
+    words = ["data=rocov2", "data.root=data", "data.allow_missing=true", "model=tiny", "data.fraction=1"]
+    return prepare(*words, "--out", "report")
 
 
 def test_it_prints_a_page_and_writes_reports_and_nothing_else(done, here):
@@ -51,7 +52,14 @@ def test_training_then_decodes_nothing_and_drops_what_was_found(done, here):
     """The same words: the images' cache stays as it is, and leaks are known."""
     before = {path: path.stat().st_mtime_ns for path in (here / "cache").rglob("*.npy")}
     words = ["data.root=data", "model=tiny", "data.fraction=1", "data.drop_leaks=true", "features=off", "metrics=[]"]
-    words += ["trainer.max_epochs=1", "data.batch_size=64", "decoding.max_new_tokens=2", "logger=[csv]", "name=first"]
+    words += [
+        "data.allow_missing=true",
+        "trainer.max_epochs=1",
+        "data.batch_size=64",
+        "decoding.max_new_tokens=2",
+        "logger=[csv]",
+        "name=first",
+    ]
     run = command(ROOT / "train.py", *words, cwd=here, cache=here / "cache")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "train: 5 images that also stand in valid or test are left out" in run.stdout
