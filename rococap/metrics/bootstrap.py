@@ -78,13 +78,18 @@ def interval(draws: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def jump(metric: Metric, statistics: FloatArray) -> FloatArray:
-    """How far scores `[..., names]` of `[..., images, k]` move if one image's caption was perfect; 0 if unknown."""
+    """How far scores `[..., names]` of `[..., images, k]` move if one image's caption was perfect; 0 if unknown.
+
+    Infinitely far for those that are `unsure`: no interval of theirs can be believed.
+    """
     images, sums = statistics.shape[-2], statistics.sum(axis=-2)
     scores = metric.combine(sums)
     perfect = metric.perfect(sums, images)
-    if perfect is None:
-        return np.zeros_like(scores)
-    return metric.combine(sums * (1 - 1 / images) + perfect) - scores
+    moves = np.zeros_like(scores)
+    if perfect is not None:
+        moves = metric.combine(sums * (1 - 1 / images) + perfect) - scores
+    moves[..., [name in metric.unsure for name in metric.names]] = np.inf
+    return moves
 
 
 def steady(value: float, high: float, jump: float) -> bool:

@@ -54,7 +54,10 @@ class Concepts(Metric):
     concept_f1_1_10    the same over those that 1 to 10 of the images have; likewise 11_100, 101_1000, over_1000
 
     The last five hang on all images together. Their statistics add up to the score, and change with a resample of the
-    images as its linear expansion does (the delta method): each image's is the score plus its influence.
+    images as its linear expansion does (the delta method): each image's is the score plus its influence. What a concept
+    of one or two images would be on others these do not tell: simulated (80 draws of 300 images, most of 150 concepts
+    rare), 95 % intervals of concept_f1_1_10 held the truth in 46 % and of concept_f1_macro in 51 % of draws, those of
+    the more frequent ones in 94 and 95 %. The former two have none.
     """
 
     names = (
@@ -73,6 +76,7 @@ class Concepts(Metric):
     tokenizer = _Codes()
     partial = names[1:]
     of_whole = names[4:]
+    unsure = names[4:6]
 
     def statistics(self, texts: Texts, orders: IntArray) -> FloatArray:
         """`[orders, samples, 14]`: see `combine`."""

@@ -11,6 +11,7 @@ from rococap.metrics.base import with_counts
 from rococap.metrics.bleu import Bleu
 from rococap.metrics.bootstrap import bootstrap, by_group, interval, jump, steady
 from rococap.metrics.cider import Cider
+from rococap.metrics.concepts import Concepts
 from rococap.metrics.measure import measure
 from rococap.metrics.meteor import Meteor
 from rococap.metrics.ptb import PTB
@@ -201,3 +202,12 @@ def test_intervals_that_are_given_hold_however_little_a_captioner_looks(looks, i
         with capsys.disabled():
             print(f"\n{images} images, {looks:.0%} look, {name}: given {told.mean():.2f}, hold {held:.3f}", end="")
         assert told.sum() < 20 or held >= 0.88, name
+
+
+def test_no_interval_is_believed_of_what_is_too_rare_to_tell():
+    metric = Concepts()
+    statistics = np.ones((30, 14)) * np.linspace(0.2, 0.9, 30)[:, None]
+    moves = jump(metric, statistics)
+    far = {name for name, move in zip(metric.names, moves, strict=True) if np.isinf(move)}
+    assert far == set(metric.unsure) == {"concept_f1_macro", "concept_f1_1_10"}
+    assert not steady(0.5, 1.0, np.inf) and steady(0.5, 1.0, 0.0)
