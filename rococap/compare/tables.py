@@ -30,7 +30,7 @@ HEADINGS = {
 }
 SIGNS = {"best": "*", "tie": "=", "better": "+", "": ""}
 ONCE = "one seed each"
-NO_INTERVAL = "No interval: a few captions more that are right would move the score out of it."
+NO_INTERVAL = "No interval: a few captions more that are right would leave it, or its concepts are too rare."
 _MARKUP = re.compile(r"<(?=[a-zA-Z/!])|!(?=\[)")  # tags and pictures: names and errors are text
 _LONG = 20  # characters of a heading in a terminal; a longer setting's name is broken at its dots
 
