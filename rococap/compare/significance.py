@@ -56,8 +56,9 @@ def differences(scores: Sequence[FloatArray], draws: Sequence[FloatArray], to: i
 
     Simulated with 2, 4 and 16 equal settings (3,000 draws each of nine proportions of what seeds, images and recipes
     do), one of them is told from the best in at most 6, 5 and 3 % of draws with two seeds each, 6, 5 and 3 % with
-    three, 7, 5 and 5 % with five. Where one setting's seeds scatter four times as much as the others', it is in at most
-    11, 10 and 6 %, 9, 7 and 4 %, 7, 7 and 5 %. Of two settings it finds a difference as often as the t test with pooled
+    three, 7, 5 and 5 % with five; with bootstrapped images (1,000 draws of four proportions) in up to 8, 6 and 7 %.
+    Where one setting's seeds scatter four times as much as the others', it is in at most 12, 10 and 6 %, 9, 8 and 5 %,
+    8, 7 and 5 %. Of two settings it finds a difference as often as the t test with pooled
     variance, and where images make most of what runs differ by, in up to 20 % of draws more often.
 
     Args:

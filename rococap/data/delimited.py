@@ -62,6 +62,19 @@ def read_cells(path: Path) -> tuple[list[str], Table]:
     return header, table
 
 
+def named_cells(path: Path, *needed: str) -> tuple[list[dict[str, str]], list[str]]:
+    """As `read_cells`, a row by its columns' names; and the bad lines.
+
+    Raises:
+        UserError: as there, or a column that is needed is missing.
+    """
+    header, table = read_cells(path)
+    if missing := [name for name in needed if name not in header]:
+        there = ", ".join(header) or "nothing: the file is empty"
+        raise UserError(f"{path} has no column {missing[0]!r}; its first line holds {there}.\nDownload it again.")
+    return [dict(zip(header, row, strict=True)) for row in table.rows], table.bad_lines
+
+
 def _delimiter(lines: Sequence[str]) -> str:
     """That of the header by which most of the first rows have as many fields as it has."""
     weighed = {}

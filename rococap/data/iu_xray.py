@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-from rococap.data.delimited import read_cells
+from rococap.data.delimited import named_cells
 from rococap.data.image_files import ImageFiles
 from rococap.data.lines import BAD_LINES, Line
 from rococap.data.own import OwnData
@@ -63,15 +63,11 @@ class IuXray(OwnData):
         return lines, {BAD_LINES: bad, **images.odd}
 
     def _tabled(self, table: Path) -> tuple[list[tuple[str, str, tuple[str, ...]]], list[str]]:
-        header, reports = read_cells(table)
-        of_image, images = read_cells(table.with_name(_IMAGES))
-        texts = {}
-        for row in reports.rows:
-            report = dict(zip(header, row, strict=True))
-            texts[report["uid"]] = caption(report, self.sections)
-        found = [dict(zip(of_image, row, strict=True)) for row in images.rows]
+        reports, unread = named_cells(table, "uid")
+        found, unread_images = named_cells(table.with_name(_IMAGES), "uid", "filename")
+        texts = {report["uid"]: caption(report, self.sections) for report in reports}
         said = [(image["filename"], image["uid"], texts.get(image["uid"], ())) for image in found]
-        bad = [f"{_REPORTS} {line}" for line in reports.bad_lines] + [f"{_IMAGES} {line}" for line in images.bad_lines]
+        bad = [f"{_REPORTS} {line}" for line in unread] + [f"{_IMAGES} {line}" for line in unread_images]
         return said, bad
 
     def _xml(self, file: Path) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from functools import cached_property
 
-from rococap.data.delimited import Table, read_cells
+from rococap.data.delimited import named_cells
 from rococap.data.image import FileImage
 from rococap.data.lines import BAD_LINES, Line
 from rococap.data.own import OwnData
@@ -43,11 +43,10 @@ class MimicCxr(OwnData):
 
     def lines(self) -> tuple[list[Line], Odd]:
         """In the split's order; raises UserError where a table or the reports are missing."""
-        header, table = self._table(_SPLIT)
+        images, bad_lines = self._table(_SPLIT, "dicom_id", "study_id", "subject_id", "split")
         views = self._views() if self.views is not None else None
         lines, texts = [], dict[str, tuple[str, ...]]()
-        for row in table.rows:
-            image = dict(zip(header, row, strict=True))
+        for image in images:
             if views is not None and views.get(image["dicom_id"]) not in (self.views or ()):
                 continue
             patient, study = f"p{image['subject_id']}", f"s{image['study_id']}"
@@ -57,18 +56,17 @@ class MimicCxr(OwnData):
             file = self.place / folder / study / f"{image['dicom_id']}.jpg"
             there = FileImage(file) if file.is_file() else None
             lines.append(Line(image["dicom_id"], there, texts[study], image["split"], patient))
-        return lines, {BAD_LINES: table.bad_lines}
+        return lines, {BAD_LINES: bad_lines}
 
-    def _table(self, name: str) -> tuple[list[str], Table]:
+    def _table(self, name: str, *needed: str) -> tuple[list[dict[str, str]], list[str]]:
         file = next((path for end in ("", ".gz") if (path := self.place / f"{name}{end}").is_file()), None)
         if file is None:
             raise UserError(_HOW_TO_GET.format(root=self.place, name=name))
-        return read_cells(file)
+        return named_cells(file, *needed)
 
     def _views(self) -> dict[str, str]:
-        header, table = self._table(_METADATA)
-        image, view = header.index("dicom_id"), header.index("ViewPosition")
-        return {row[image]: row[view] for row in table.rows}
+        images, _ = self._table(_METADATA, "dicom_id", "ViewPosition")
+        return {image["dicom_id"]: image["ViewPosition"] for image in images}
 
     def _report(self, name: str) -> str:
         """A study's report; empty where there is none."""

@@ -152,6 +152,19 @@ def test_what_is_missing_is_said(tmp_path):
     assert not source.problems("train") and not source.has("test")
 
 
+def test_a_column_that_is_not_there_is_named(tmp_path):
+    split = mimic(tmp_path / "mimic") / "mimic-cxr-2.0.0-split.csv.gz"
+    split.write_bytes(gzip.compress(b"dicom,study_id,subject_id,split\n1,2,3,train\n"))
+    with pytest.raises(
+        UserError, match=r"split\.csv\.gz has no column 'dicom_id'; its first line holds dicom, study_id"
+    ):
+        MimicCxr(str(tmp_path / "mimic"), ["findings"], None).examples("train")
+    (tmp_path / "indiana_reports.csv").write_text("uid,findings\n1,clear\n")
+    (tmp_path / "indiana_projections.csv").write_text("uid,file\n1,x.png\n")
+    with pytest.raises(UserError, match=r"indiana_projections\.csv has no column 'filename'"):
+        IuXray(str(tmp_path), **IU).examples("train")
+
+
 def test_sections_of_a_report():
     report = (
         "FINDINGS AND IMPRESSION:\n Clear.\n\n COMPARISON: ___ at 12:30\n IMPRESSION: one\n two: Three\nWET READ: x"
