@@ -37,7 +37,7 @@ from rococap.runs.locks import hold_run, is_helper
 from rococap.runs.predictions import PredictionWriter, read_predictions
 from rococap.runs.probabilities import file_of as probabilities_file
 from rococap.runs.results import FILE, Row, per_sample_file, read_results, write_per_sample, write_results
-from rococap.types import Example, Prediction, Scorer, Split
+from rococap.types import Example, Prediction, Scorer, Split, UserError
 
 if TYPE_CHECKING:
     from rococap.data.datamodule import CaptionData
@@ -199,7 +199,11 @@ def _leaks(captioner: Model, data: CaptionData, split: Split, recipe: Recipe, ro
     if split in ("train", data.validates_on if data.overfit else ""):
         return []
     images = copies(captioner, data, split, recipe) if recipe.baselines else []
-    said, train = data.examples(split), data.examples("train")
+    said = data.examples(split)
+    try:  # as it is listed: an image of it is not needed here, and may not be there
+        train = data.source.examples("train")
+    except UserError:
+        train = []
     captions = copied_captions(
         (example.captions[0] for example in said if example.captions),
         (example.captions[0] for example in train if example.captions),

@@ -9,10 +9,12 @@ from test_baselines import cfg  # noqa: F401  # a fixture
 from rococap.data.image import BytesImage
 from rococap.data.phantom.source import Phantom
 from rococap.evaluation.baselines import baseline_rows, copies
+from rococap.evaluation.evaluate import _leaks
 from rococap.evaluation.leaks import copied_captions, warnings
 from rococap.recipe.parts import build_captioner, build_data
 from rococap.recipe.recipe import Recipe
 from rococap.runs.results import Row
+from rococap.types import UserError
 
 
 def again(example, name):
@@ -66,3 +68,27 @@ def test_a_nearest_near_one_is_told():
     others = [replace(row, system="model"), replace(row, metric="cider"), replace(row, value=0.8)]
     assert warnings("test", [], (0, 0.0), 9, others) == []
     assert "nearest training images score rouge_l 0.95" in warnings("test", [], (0, 0.0), 9, [row])[0]
+
+
+class Elsewhere(Phantom):
+    """A copy of which the training images did not come along, or nothing of train did."""
+
+    def __init__(self, listed):
+        super().__init__(train=3, valid=1, test=2, seed=0)
+        self.listed = listed
+
+    def examples(self, split):
+        if split == "train" and not self.listed:
+            raise UserError("no captions of train")
+        found = super().examples(split)
+        absent = BytesImage(b"", "not here")
+        return [replace(each, image=absent) for each in found] if split == "train" else found
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_without_baselines_no_training_image_is_asked_for(listed, cfg):  # noqa: F811
+    cfg.baselines = False
+    recipe = replace(Recipe.of(cfg), build_source=lambda: Elsewhere(listed))
+    captioner = build_captioner(recipe)
+    data = build_data(recipe, captioner)
+    assert _leaks(captioner, data, "test", recipe, []) == [] and list(data._datasets) == ["test"]
